@@ -1,0 +1,66 @@
+"""bitsft: supervised fine-tuning of ternary (1.58-bit, BitNet b1.58) language models with Hugging Face TRL.
+
+    from bitsft import TernarySFTConfig, TernarySFTTrainer
+
+The public names are resolved at first use, so that `import bitsft` itself loads neither torch nor TRL.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bitsft.checkpoint import save_ternary as save_ternary
+    from bitsft.data import format_koalpaca as format_koalpaca
+    from bitsft.data import format_raft as format_raft
+    from bitsft.data import format_rows as format_rows
+    from bitsft.data import read_rows as read_rows
+    from bitsft.data import token_budget as token_budget
+    from bitsft.metrics import GenerationMetricsCallback as GenerationMetricsCallback
+    from bitsft.metrics import Score as Score
+    from bitsft.metrics import bleu as bleu
+    from bitsft.metrics import chrf as chrf
+    from bitsft.metrics import cosine_similarity as cosine_similarity
+    from bitsft.metrics import generate_completions as generate_completions
+    from bitsft.metrics import rouge as rouge
+    from bitsft.ternary import BitLinear158 as BitLinear158
+    from bitsft.ternary import replace_linear_with_bitlinear as replace_linear_with_bitlinear
+    from bitsft.ternary import ternary_stats as ternary_stats
+    from bitsft.training import TernarySFTConfig as TernarySFTConfig
+    from bitsft.training import TernarySFTTrainer as TernarySFTTrainer
+
+__version__ = "0.1.0"
+
+_STAGE_OF = {
+    "BitLinear158": "ternary",
+    "GenerationMetricsCallback": "metrics",
+    "Score": "metrics",
+    "TernarySFTConfig": "training",
+    "TernarySFTTrainer": "training",
+    "bleu": "metrics",
+    "chrf": "metrics",
+    "cosine_similarity": "metrics",
+    "format_koalpaca": "data",
+    "format_raft": "data",
+    "format_rows": "data",
+    "generate_completions": "metrics",
+    "read_rows": "data",
+    "replace_linear_with_bitlinear": "ternary",
+    "rouge": "metrics",
+    "save_ternary": "checkpoint",
+    "ternary_stats": "ternary",
+    "token_budget": "data",
+}
+
+__all__ = ["__version__", *_STAGE_OF]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _STAGE_OF:
+        raise AttributeError(f"module 'bitsft' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"bitsft.{_STAGE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

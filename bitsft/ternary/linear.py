@@ -1,0 +1,333 @@
+"""`BitLinear158`: a linear layer whose weight is γ·{-1, 0, 1} and whose input is int8 per token.
+
+    forward    y = (x_i8 · codesᵀ) · s · γ + bias               (see quantize.py)
+    backward   ∂L/∂x = ∂L/∂y · (γ·codes)                        straight through both roundings
+               ∂L/∂W = (∂L/∂y)ᵀ · (s·x_i8)
+
+Saved for backward: int8 activations and one float per token, not the float input. Source: arXiv
+2402.17764; straight-through estimation as in Figure 3 of Microsoft's training FAQ.
+
+A layer is in one of two states. *Latent*: γ follows from the weight. *On the grid* (`on_grid`): the
+weight is exactly γ·codes and says γ itself. The state never has to be trusted: a weight that left the
+grid is quantized as a latent one.
+
+Codes are computed in every forward unless somebody who sees every change of the weight asks the layer
+to keep them (`hold_codes`, the trainer does). Kept codes are dropped when the weight's storage, version
+counter or dtype changes, and `drop_codes` covers writers that go around the version counter.
+
+Limits: no double backward; under `torch.compile` the codes are always computed in the graph.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bitsft.ternary.int8_matmul import int8_matmul
+from bitsft.ternary.quantize import (
+    Granularity,
+    grid_scale,
+    latents_from_grid,
+    quantize_activations,
+    quantize_weight,
+)
+
+
+class _TernaryProduct(torch.autograd.Function):
+    """y = x_i8 · codesᵀ · s · γ, straight-through gradients for x and for the latent weight."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, codes: Tensor, scale: Tensor, dtype: torch.dtype
+    ) -> Tensor:
+        flat = x.reshape(-1, x.shape[-1])
+        x_i8, inverse_scale = quantize_activations(flat)
+        y = int8_matmul(x_i8, codes) / (inverse_scale * (1 / scale).reshape(1, -1))
+        # The activations are needed for the weight's gradient only: an adapter's frozen base keeps none.
+        kept = (x_i8, inverse_scale) if ctx.needs_input_grad[1] else (None, None)
+        ctx.save_for_backward(codes, scale, *kept)
+        ctx.dtype = dtype
+        ctx.weight_dtype = weight.dtype
+        ctx.x_dtype = x.dtype
+        ctx.x_shape = x.shape
+        return y.reshape(*x.shape[:-1], codes.shape[0])
+
+    @staticmethod
+    def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        codes, scale, x_i8, inverse_scale = ctx.saved_tensors
+        dtype = ctx.dtype  # the integers, up to 128, are exact in bf16 and fp16 too
+        flat = grad_y.reshape(-1, grad_y.shape[-1])
+        grad_x = grad_weight = None
+        if ctx.needs_input_grad[0]:
+            scaled = (flat * scale.reshape(1, -1)).to(dtype)
+            grad_x = (scaled @ codes.to(dtype)).to(ctx.x_dtype).reshape(ctx.x_shape)
+        if ctx.needs_input_grad[1]:
+            scaled = (flat / inverse_scale).to(dtype)
+            grad_weight = (scaled.t() @ x_i8.to(dtype)).to(ctx.weight_dtype)
+        return grad_x, grad_weight, None, None, None
+
+
+class BitLinear158(nn.Linear):
+    """`nn.Linear` with ternary weights and int8 activations; same signature, same state_dict keys.
+
+    Args:
+        in_features: Width of the input.
+        out_features: Width of the output.
+        bias: Whether to add a full-precision bias.
+        device: As in `nn.Linear`.
+        dtype: As in `nn.Linear`; float32, bfloat16 or float16.
+        activation_bits: 8, or None to leave activations in full precision (weight-only).
+        granularity: One γ per matrix (`"tensor"`, BitNet b1.58) or per output channel (`"row"`).
+
+    Attributes:
+        on_grid: The weight is to be read as γ·codes where it is exactly that.
+        quantization_strength: λ in [0, 1]: 0 is full precision, 1 fully quantized; counts while the
+            layer is in training mode, evaluation is always fully quantized.
+        full_name: Where the layer stands in its model, for messages.
+
+    Raises:
+        ValueError: `activation_bits` or `granularity` is not one of the values above.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        activation_bits: int | None = 8,
+        granularity: Granularity = "tensor",
+    ) -> None:
+        if activation_bits not in (8, None):
+            raise ValueError(
+                f"activation_bits is {activation_bits!r}; use 8, or None for weight-only quantization."
+            )
+        if granularity not in ("tensor", "row"):
+            raise ValueError(f"granularity is {granularity!r}; use 'tensor' or 'row'.")
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self.activation_bits = activation_bits
+        self.granularity: Granularity = granularity
+        self.on_grid = False
+        self.quantization_strength = 1.0
+        self.full_name = ""
+        self.flip_count: Tensor | int = 0
+        self._holds_codes = False
+        self._held: tuple[tuple[Any, ...], Tensor, Tensor] | None = None
+
+    @classmethod
+    def from_linear(
+        cls,
+        linear: nn.Linear,
+        *,
+        activation_bits: int | None = 8,
+        granularity: Granularity = "tensor",
+        full_name: str = "",
+    ) -> "BitLinear158":
+        """A ternary layer over the same parameters; nothing is copied.
+
+        A weight that is already exactly γ·{-1, 0, 1} is taken as such (`on_grid`).
+
+        Args:
+            linear: The layer to take `weight` and `bias` from.
+            activation_bits: See the class.
+            granularity: See the class.
+            full_name: The layer's name in its model, for messages.
+
+        Returns:
+            The layer, in `linear`'s training mode.
+
+        Raises:
+            ValueError: The weight is empty, or holds NaN or infinite values.
+        """
+        if linear.weight.numel() == 0:
+            raise ValueError(
+                f"The linear layer {full_name!r} has an empty weight {tuple(linear.weight.shape)}; leave it "
+                "out with filter_fn."
+            )
+        layer = cls(
+            linear.in_features,
+            linear.out_features,
+            linear.bias is not None,
+            device="meta",
+            dtype=linear.weight.dtype,
+            activation_bits=activation_bits,
+            granularity=granularity,
+        )
+        layer.weight = linear.weight
+        layer.bias = linear.bias
+        layer.full_name = full_name
+        layer.train(linear.training)
+        if not linear.weight.is_meta:
+            layer._check_finite(linear.weight)
+            layer.on_grid = layer._weight_is_on_grid()
+        return layer
+
+    def ternary(self) -> tuple[Tensor, Tensor]:
+        """The pair that forward multiplies by.
+
+        Returns:
+            `(codes, scale)`: int8 `[out_features, in_features]` in {-1, 0, 1}; float32 γ of shape `()` or
+            `[out_features, 1]`.
+
+        Raises:
+            ValueError: The weight holds NaN or infinite values (checked where that costs no
+                synchronization, that is on a CPU).
+        """
+        if not self._holds_codes or torch.compiler.is_compiling() or self.weight.is_inference():
+            return self._quantize()
+        weight = self.weight
+        key = (weight.data_ptr(), weight._version, weight.dtype, weight.device, self.on_grid)
+        if self._held is None or self._held[0] != key:
+            codes, scale = self._quantize()
+            if self._held is not None and self._held[1].device == codes.device:
+                self.flip_count = self.flip_count + (codes != self._held[1]).sum()
+            self._held = (key, codes, scale)
+        return self._held[1], self._held[2]
+
+    def drop_codes(self) -> None:
+        """Compute the codes anew at the next use, whatever the weight's version counter says."""
+        if self._held is not None:
+            self._held = ((), *self._held[1:])  # the old codes stay, to count flips against
+
+    def move_to_grid_(self) -> None:
+        """Overwrite the weight with γ·codes: what forward used is then what anyone reads."""
+        codes, scale = self.ternary()
+        with torch.no_grad():
+            self.weight.copy_(codes * scale)
+        self.on_grid = True
+
+    def move_to_latents_(self) -> None:
+        """Overwrite a weight on the grid with latents that project to the same codes and γ."""
+        codes, scale = self.ternary()
+        with torch.no_grad():
+            self.weight.copy_(latents_from_grid(codes, scale))
+        self.on_grid = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Ternary linear transformation.
+
+        Args:
+            x: `[..., in_features]`, float32, bfloat16 or float16, any number of leading dimensions.
+
+        Returns:
+            `[..., out_features]` in the dtype of `x`, or in autocast's dtype where autocast is on.
+
+        Raises:
+            TypeError: `x` is not a float tensor.
+            ValueError: The last dimension of `x` is not `in_features`, or the weight is not finite.
+        """
+        self._check_input(x)
+        device = x.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+        codes, scale = self.ternary()
+        strength = self.quantization_strength if self.training else 1.0
+        with torch.autocast(device, enabled=False):
+            if strength == 1.0 and self.activation_bits is not None:
+                y = _TernaryProduct.apply(x, self.weight, codes, scale, dtype)
+            else:
+                y = self._float_product(x, codes, scale, strength, dtype)
+            if self.bias is not None:
+                y = y + self.bias.to(y.dtype)
+        return y.to(dtype)
+
+    def _float_product(
+        self, x: Tensor, codes: Tensor, scale: Tensor, strength: float, dtype: torch.dtype
+    ) -> Tensor:
+        """Weight-only layers and λ warm-up: each operand is (1-λ)·full + λ·quantized."""
+        ternary_weight = (codes * scale).to(self.weight.dtype)
+        if strength < 1.0:
+            ternary_weight = torch.lerp(self.weight.detach(), ternary_weight, strength)
+        if self.activation_bits is not None:
+            x_i8, inverse_scale = quantize_activations(x)
+            x = _StraightThrough.apply(
+                x, torch.lerp(x.detach(), (x_i8 / inverse_scale).to(x.dtype), strength)
+            )
+        return F.linear(x.to(dtype), _StraightThrough.apply(self.weight, ternary_weight).to(dtype))
+
+    def _quantize(self) -> tuple[Tensor, Tensor]:
+        codes, scale = quantize_weight(self.weight, self.granularity, on_grid=self.on_grid)
+        if scale.device.type == "cpu" and not torch.compiler.is_compiling():
+            self._check_finite(scale)
+        return codes, scale
+
+    def _weight_is_on_grid(self) -> bool:
+        magnitude, on_grid = grid_scale(self.weight, self.granularity)
+        return bool((on_grid | (magnitude == 0)).all() & on_grid.any())  # a row of zeros fits any grid
+
+    def _check_finite(self, values: Tensor) -> None:
+        if not bool(torch.isfinite(values).all()):
+            raise ValueError(
+                f"{self._label()}: the weight holds NaN or infinite values. Load the weights again; if "
+                "they were lost in training, lower the learning rate or max_grad_norm and resume from an "
+                "earlier checkpoint."
+            )
+
+    def _check_input(self, x: Tensor) -> None:
+        if not x.is_floating_point():
+            raise TypeError(
+                f"{self._label()}: the input is {x.dtype}; pass float32, bfloat16 or float16 "
+                "activations (token ids go through an embedding first)."
+            )
+        if x.dim() == 0 or x.shape[-1] != self.in_features:
+            raise ValueError(
+                f"{self._label()}: the input's shape is {tuple(x.shape)}, but its last dimension must be "
+                f"in_features={self.in_features}."
+            )
+
+    def _label(self) -> str:
+        name = f" {self.full_name!r}" if self.full_name else ""
+        return f"BitLinear158{name} ({self.in_features} -> {self.out_features})"
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        if prefix + "weight" in state_dict and not self.weight.is_meta:
+            self.on_grid = self._weight_is_on_grid()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy is nobody's yet: whoever held the codes of the original does not see the copy change.
+        return {**self.__dict__, "_holds_codes": False, "_held": None, "flip_count": 0}
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, activation_bits={self.activation_bits}, granularity={self.granularity!r}"
+
+
+class _StraightThrough(torch.autograd.Function):
+    """Passes `quantized` forward and its gradient back to `value`."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, quantized: Tensor) -> Tensor:
+        ctx.dtype = value.dtype
+        return quantized.view_as(quantized)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return grad.to(ctx.dtype), None
+
+
+def ternary_layers(model: nn.Module) -> dict[str, BitLinear158]:
+    """All `BitLinear158` layers of a model, by their full name, each once."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, BitLinear158)}
+
+
+@contextmanager
+def hold_codes(model: nn.Module) -> Iterator[None]:
+    """Inside, each layer computes its codes once per change of its weight instead of once per forward.
+
+    For callers that see every change of the weights: call `drop_codes` on the layers after anything that
+    writes around PyTorch's version counter (raw pointers, `.data`). Nests; on leaving, layers that were
+    not held before release their codes.
+    """
+    entered = [layer for layer in ternary_layers(model).values() if not layer._holds_codes]
+    for layer in entered:
+        layer._holds_codes = True
+    try:
+        yield
+    finally:
+        for layer in entered:
+            layer._holds_codes = False
+            layer._held = None

@@ -1,0 +1,4 @@
+"""The trainer and its arguments."""
+
+from bitsft.training.config import TernarySFTConfig as TernarySFTConfig
+from bitsft.training.trainer import TernarySFTTrainer as TernarySFTTrainer

@@ -1,0 +1,128 @@
+"""`TernarySFTConfig`: TRL's `SFTConfig` plus what ternary training adds.
+
+Every field of `SFTConfig` keeps its name and meaning. One default differs: the learning rate, 2e-4 where
+TRL has 2e-5. A code flips only when its latent weight crosses γ/2, so ternary models are fine-tuned with
+about ten times the dense rate (Axolotl's guide for 1.58-bit fine-tuning: "~10×", 5e-4 in its Falcon-E
+example; docs/numerics.md has our own measurement).
+"""
+
+import copy
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
+
+import torch
+from transformers import TrainingArguments
+from trl import SFTConfig
+
+ProjectionMode = Literal["latent", "stochastic"]
+
+
+@dataclass
+class TernarySFTConfig(SFTConfig):
+    """Arguments of `TernarySFTTrainer`: all of `trl.SFTConfig`, and these.
+
+    Without any accelerator on the machine `use_cpu` becomes True by itself.
+
+    Args:
+        learning_rate: Default 2e-4, ten times TRL's.
+        projection: `"latent"` (default) keeps float latent weights that the codes are computed from;
+            `"stochastic"` keeps none: after each step the weight itself is rounded at random to
+            γ·{-1, 0, 1} (arXiv 2412.04787).
+        quantization_warmup_ratio: Share of all steps, in [0, 1), during which λ rises linearly from 0
+            (full precision) to 1 (ternary). Default 0: ternary from the first step. Evaluation and saving
+            are fully ternary throughout.
+        latent_clip: After each step clamp latent weights to ±latent_clip·γ; above 0.5. Default None: no
+            clipping.
+        keep_latent_weights: Leave the latent weights in the model when `train()` returns, instead of
+            γ·{-1, 0, 1}. Default False. Checkpoints always hold the latent weights.
+
+    Raises:
+        ValueError: A value is outside its range, or `projection="stochastic"` is combined with an option
+            that needs latent weights.
+    """
+
+    learning_rate: float = field(
+        default=2e-4,
+        metadata={"help": "Initial learning rate; ternary models need about ten times the dense one."},
+    )
+    projection: str = field(
+        default="latent",
+        metadata={
+            "help": "'latent' keeps float weights behind the codes; 'stochastic' rounds the weights "
+            "themselves to the grid after each step.",
+            "choices": ["latent", "stochastic"],
+        },
+    )
+    quantization_warmup_ratio: float = field(
+        default=0.0,
+        metadata={"help": "Share of the steps in which quantization strength rises linearly from 0 to 1."},
+    )
+    latent_clip: float | None = field(
+        default=None,
+        metadata={"help": "Clamp latent weights to plus or minus this many scales after each step."},
+    )
+    keep_latent_weights: bool = field(
+        default=False,
+        metadata={"help": "Leave latent weights in the model after train() instead of ternary ones."},
+    )
+
+    def __post_init__(self) -> None:
+        if not torch.accelerator.is_available():
+            self.use_cpu = True  # what Trainer falls back to anyway; bf16 on a CPU wants it said
+        super().__post_init__()
+        self.check_ternary_options()
+
+    def check_ternary_options(self) -> None:
+        """Refuse values outside their range; see the class for the errors."""
+        if self.projection not in get_args(ProjectionMode):
+            raise ValueError(f"projection is {self.projection!r}; use 'latent' or 'stochastic'.")
+        if not 0 <= self.quantization_warmup_ratio < 1:
+            raise ValueError(
+                f"quantization_warmup_ratio is {self.quantization_warmup_ratio}; it is a share of the steps, "
+                "from 0 up to but not including 1."
+            )
+        if self.latent_clip is not None and self.latent_clip <= 0.5:
+            raise ValueError(
+                f"latent_clip is {self.latent_clip}; at 0.5 scales or less no weight could leave the dead "
+                "zone. Use 2 to 4, or None."
+            )
+        if self.projection == "stochastic":
+            needs_latents = {
+                "quantization_warmup_ratio": self.quantization_warmup_ratio > 0,
+                "latent_clip": self.latent_clip is not None,
+                "keep_latent_weights": self.keep_latent_weights,
+            }
+            for name, is_set in needs_latents.items():
+                if is_set:
+                    raise ValueError(
+                        f"{name} needs latent weights, which projection='stochastic' does not keep. Use "
+                        f"projection='latent', or leave {name} at its default."
+                    )
+
+
+def as_ternary_config(args: TrainingArguments | None, model_name: str) -> TernarySFTConfig:
+    """The trainer's arguments, whatever the script passed; the caller's object stays as it is.
+
+    Args:
+        args: `None`, `TrainingArguments`, `SFTConfig` or `TernarySFTConfig`.
+        model_name: Names the output directory when `args` is None, as in TRL.
+
+    Returns:
+        A `TernarySFTConfig` with the same values; ternary options at their defaults.
+    """
+    if args is None:
+        return TernarySFTConfig(f"{model_name}-Ternary-SFT")
+    if isinstance(args, TernarySFTConfig):
+        return args
+    if not isinstance(args, SFTConfig):
+        values: dict[str, Any] = args.to_dict()
+        values["hub_token"] = args.hub_token  # to_dict hides it
+        return TernarySFTConfig(**values)
+    # A second __post_init__ would parse values that the first one already parsed: copy, then widen.
+    ternary = copy.copy(args)
+    ternary.__class__ = TernarySFTConfig
+    sft_names = {f.name for f in fields(SFTConfig)}
+    for f in fields(TernarySFTConfig):
+        if f.name not in sft_names:
+            setattr(ternary, f.name, f.default)
+    return ternary  # type: ignore[return-value]

@@ -1,0 +1,113 @@
+"""What happens to the ternary weights around each optimizer step.
+
+`projection="latent"`: the optimizer moves latent weights; the next use computes new codes from them.
+`projection="stochastic"`: after the step each weight is rounded at random to a neighbour on the grid, so
+that its expectation is where the optimizer put it (arXiv 2412.04787); γ stays what it was at the start.
+Plain rounding without latents is not offered: a flip would need |ΔW| > γ/2 in a single step, and no code
+ever changes (docs/numerics.md).
+
+λ follows from the global step alone, and the random rounding from seed and step: a resumed run needs no
+state beyond what Trainer saves, and the global random generators are left alone.
+"""
+
+import torch
+from torch import nn
+
+from bitsft.ternary.linear import BitLinear158, ternary_layers
+from bitsft.ternary.quantize import absmean_scale, round_to_grid_stochastically
+from bitsft.ternary.stats import take_flip_share, ternary_stats
+from bitsft.training.config import TernarySFTConfig
+
+
+class Projection:
+    """Keeps a model's ternary weights true to its optimizer.
+
+    Args:
+        model: A model with `BitLinear158` layers, wrapped by PEFT or not.
+        args: The trainer's arguments.
+    """
+
+    def __init__(self, model: nn.Module, args: TernarySFTConfig) -> None:
+        self._model = model
+        self._args = args
+        self._grid_scales: list[torch.Tensor] = []
+        self._steps_since_statistics = 0
+
+    def start(self) -> None:
+        """Before training: latents for layers on the grid, or the grid itself for stochastic rounding."""
+        for layer in self._trained():
+            if self._args.projection == "stochastic":
+                layer.move_to_grid_()
+            elif layer.on_grid:
+                layer.move_to_latents_()
+
+    def begin(self) -> None:
+        """At the first step, after a checkpoint was loaded: fix the grid, count flips from here."""
+        if self._args.projection == "stochastic":
+            self._grid_scales = [layer.ternary()[1].clone() for layer in self._trained()]
+        take_flip_share(self._model)
+        self._steps_since_statistics = 0
+
+    def set_strength(self, step: int, max_steps: int) -> None:
+        """λ for the coming step: linear over the warm-up's share of all steps, then 1."""
+        warmup_steps = self._args.quantization_warmup_ratio * max_steps
+        strength = min(1.0, step / warmup_steps) if warmup_steps > 0 else 1.0
+        for layer in ternary_layers(self._model).values():
+            layer.quantization_strength = strength
+
+    @torch.no_grad()
+    def after_optimizer_step(self, step: int) -> None:
+        """Clip or round the weights where asked, and make the next use compute new codes.
+
+        Args:
+            step: The number of optimizer steps done before this one; seeds the random rounding.
+        """
+        self._steps_since_statistics += 1
+        for number, layer in enumerate(self._trained()):
+            if self._args.projection == "stochastic":
+                self._round_to_grid(layer, self._grid_scales[number], step, number)
+            elif self._args.latent_clip is not None:
+                bound = self._args.latent_clip * absmean_scale(layer.weight, layer.granularity)
+                layer.weight.copy_(layer.weight.float().clamp(-bound, bound))
+        self.drop_codes()
+
+    def drop_codes(self) -> None:
+        """Some optimizers and callbacks write through raw pointers, which no version counter sees."""
+        for layer in self._trained():
+            layer.drop_codes()
+
+    def finish(self) -> None:
+        """After training: the model itself is ternary, unless the latent weights are to stay."""
+        self.drop_codes()
+        for layer in ternary_layers(self._model).values():
+            layer.quantization_strength = 1.0
+            if not self._args.keep_latent_weights:
+                layer.move_to_grid_()
+
+    def statistics(self) -> dict[str, float]:
+        """What is logged with the loss: shares of all ternary weights, in [0, 1].
+
+        `flip_rate` is the mean per optimizer step since the last call; the others are of this moment.
+        """
+        stats = ternary_stats(self._model)
+        steps = max(1, self._steps_since_statistics)
+        self._steps_since_statistics = 0
+        return {
+            "flip_rate": take_flip_share(self._model) / steps,
+            "dead_zone_share": stats.dead_zone,
+            "share_minus_1": stats.minus,
+            "share_0": stats.zero,
+            "share_plus_1": stats.plus,
+        }
+
+    def _trained(self) -> list[BitLinear158]:
+        layers = ternary_layers(self._model).values()
+        return [layer for layer in layers if layer.weight.requires_grad]
+
+    def _round_to_grid(
+        self, layer: BitLinear158, scale: torch.Tensor, step: int, number: int
+    ) -> None:
+        generator = torch.Generator(layer.weight.device)
+        generator.manual_seed(((self._args.seed * 1_000_003 + step) * 1_000_003 + number) % 2**63)
+        codes = round_to_grid_stochastically(layer.weight, scale, generator)
+        layer.weight.copy_(codes * scale)

@@ -1,0 +1,356 @@
+"""`TernarySFTTrainer`: TRL's `SFTTrainer` whose linear layers are ternary.
+
+What it adds to TRL, each by the smallest override:
+
+    __init__           makes the model ternary before TRL wraps it (PEFT, fused head, device)
+    create_optimizer   the projection follows each optimizer step
+    train              latents in, γ·{-1, 0, 1} out
+    evaluation_loop    generated answers are scored and join the evaluation's metrics
+    _prepare_dataset   counts what max_length cuts off
+    log                shares of -1, 0, +1 and the flip rate beside the loss
+    save_model, _save  a packed ternary checkpoint that stock transformers loads
+
+TRL never calls the output head's forward (its loss is fused with it), so the head stays dense: see
+docs/numerics.md. Checkpoints made while training hold the latent weights, so that a resumed run is exact.
+"""
+
+import copy
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from datasets import Dataset
+from torch import nn
+from transformers import (
+    AutoProcessor,
+    DataCollator,
+    EvalPrediction,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    ProcessorMixin,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.trainer_utils import EvalLoopOutput, TrainOutput
+from trl import SFTTrainer
+from trl.trainer.utils import create_model_from_path, get_config_model_id
+
+from bitsft.checkpoint.packed import check_packable, packed_config, packed_state_dict
+from bitsft.metrics.callback import GenerationMetricsCallback
+from bitsft.ternary.linear import hold_codes
+from bitsft.ternary.pack import CODES_PER_BYTE
+from bitsft.ternary.replace import replace_linear_with_bitlinear
+from bitsft.training.callbacks import ProjectionCallback
+from bitsft.training.config import TernarySFTConfig, as_ternary_config
+from bitsft.training.model_card import ternary_model_card
+from bitsft.training.projection import Projection
+from bitsft.training.truncation import count_truncation
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict, IterableDataset, IterableDatasetDict
+    from peft import PeftConfig, PeftModel
+
+logger = logging.getLogger(__name__)
+
+
+class TernarySFTTrainer(SFTTrainer):
+    """Supervised fine-tuning of ternary models; the arguments are those of `trl.SFTTrainer`.
+
+    Args:
+        model: A path or Hub id, or a model. Its linear layers become ternary (`replace_linear_with_bitlinear`)
+            unless they are already; a model object is changed in place, as TRL does.
+        args: `TernarySFTConfig`; `SFTConfig` and `TrainingArguments` keep their values.
+        data_collator: See TRL; so for the arguments that follow.
+        train_dataset: Text, prompt/completion, messages (with tools), or tokenized rows.
+        eval_dataset: One dataset or several by name.
+        processing_class: Tokenizer; default: the one saved with the model.
+        compute_loss_func: See TRL.
+        compute_metrics: See TRL.
+        callbacks: A `GenerationMetricsCallback` among them scores generated answers at each evaluation.
+        optimizers: Optimizer and scheduler, when they are made outside.
+        optimizer_cls_and_kwargs: See TRL.
+        preprocess_logits_for_metrics: See TRL.
+        quantization_config: Not for ternary models; see Raises.
+        peft_config: Adapters over the ternary base, which stays frozen.
+        formatting_func: See TRL.
+
+    Raises:
+        ValueError: `quantization_config` is given; the model has nothing to make ternary, or a ternary layer
+            that a packed checkpoint could not hold; an option does not work with DeepSpeed.
+    """
+
+    _tag_names = ["trl", "sft", "bitsft", "bitnet"]
+    _name = "Ternary SFT"
+
+    def __init__(
+        self,
+        model: "str | PreTrainedModel | PeftModel",
+        args: TrainingArguments | None = None,
+        data_collator: DataCollator | None = None,
+        train_dataset: "Dataset | IterableDataset | None" = None,
+        eval_dataset: "Dataset | IterableDataset | DatasetDict | IterableDatasetDict | dict[str, Dataset | IterableDataset] | None" = None,
+        processing_class: PreTrainedTokenizerBase | ProcessorMixin | None = None,
+        compute_loss_func: Callable | None = None,
+        compute_metrics: Callable[[EvalPrediction], dict] | None = None,
+        callbacks: list[TrainerCallback] | None = None,
+        optimizers: tuple[
+            torch.optim.Optimizer | None, torch.optim.lr_scheduler.LambdaLR | None
+        ] = (None, None),
+        optimizer_cls_and_kwargs: tuple[type[torch.optim.Optimizer], dict[str, Any]] | None = None,
+        preprocess_logits_for_metrics: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+        | None = None,
+        quantization_config: Any | None = None,
+        peft_config: "PeftConfig | None" = None,
+        formatting_func: Callable[[dict], str] | None = None,
+    ) -> None:
+        if quantization_config is not None:
+            raise ValueError(
+                f"quantization_config ({type(quantization_config).__name__}) and ternary weights exclude each "
+                "other: the weights are 1.58-bit already. Leave it out, or use trl.SFTTrainer for QLoRA."
+            )
+        model_id = model if isinstance(model, str) else get_config_model_id(model.config)
+        args = as_ternary_config(args, model_id.split("/")[-1])
+        if isinstance(model, str):
+            model, processing_class, args = _load(model, processing_class, args)
+        replace_linear_with_bitlinear(model, filter_fn=_packable)
+        if isinstance(model, PreTrainedModel):
+            check_packable(model)
+        self._raw_eval_dataset = eval_dataset
+        self._rows_to_score: Any = None
+        self._dataset_rows: dict[str, int] = {}
+        self._saves_packed = False
+        self._hooked_optimizer: torch.optim.Optimizer | None = None
+        super().__init__(
+            model=model,
+            args=args,
+            data_collator=data_collator,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            processing_class=processing_class,
+            compute_loss_func=compute_loss_func,
+            compute_metrics=compute_metrics,
+            callbacks=callbacks,
+            optimizers=optimizers,
+            optimizer_cls_and_kwargs=optimizer_cls_and_kwargs,
+            preprocess_logits_for_metrics=preprocess_logits_for_metrics,
+            peft_config=peft_config,
+            formatting_func=formatting_func,
+        )
+        if self.is_deepspeed_enabled and (args.projection != "latent" or args.latent_clip):
+            raise ValueError(
+                "DeepSpeed keeps the weights in its own partitions, where neither projection='stochastic' nor "
+                "latent_clip can reach them. Use projection='latent' without latent_clip."
+            )
+        self._projection = Projection(self.model, args)
+        self.add_callback(
+            ProjectionCallback(self._projection, steps_in_backward=self.is_deepspeed_enabled)
+        )
+
+    # --- data ------------------------------------------------------------------------------------------
+
+    def _prepare_dataset(
+        self,
+        dataset: Any,
+        processing_class: Any,
+        args: Any,
+        packing: bool,
+        formatting_func: Callable[[dict], str] | None,
+        dataset_name: str,
+    ) -> Any:
+        if not isinstance(dataset, Dataset) or args.max_length is None:
+            return super()._prepare_dataset(
+                dataset, processing_class, args, packing, formatting_func, dataset_name
+            )
+        # Tokenized rows pass through TRL's preparation unchanged, so it can be run in two halves: up to
+        # the whole rows, which are counted, and from there on.
+        untruncated = copy.copy(args)
+        untruncated.max_length = None
+        untruncated.shuffle_dataset = False
+        whole = super()._prepare_dataset(
+            dataset, processing_class, untruncated, False, formatting_func, dataset_name
+        )
+        splits_rows = packing and args.packing_strategy != "bfd"
+        if not splits_rows:
+            keep_end = args.truncation_mode == "keep_end" and not packing
+            truncation = count_truncation(whole, args.max_length, keep_end=keep_end)
+            if truncation.truncated:
+                logger.warning("%s dataset: %s", dataset_name, truncation)
+        self._dataset_rows[dataset_name] = len(whole)
+        return super()._prepare_dataset(whole, processing_class, args, packing, None, dataset_name)
+
+    # --- training --------------------------------------------------------------------------------------
+
+    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        optimizer = super().create_optimizer(*args, **kwargs)
+        if not self.is_deepspeed_enabled and optimizer is not self._hooked_optimizer:
+            optimizer.register_step_post_hook(
+                lambda *_: self._projection.after_optimizer_step(self.state.global_step)
+            )
+            self._hooked_optimizer = optimizer
+        return optimizer
+
+    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
+        """As in TRL. When it returns, each ternary layer's `weight` is exactly γ·{-1, 0, 1}."""
+        self._projection.start()
+        with hold_codes(self.model):
+            output = super().train(*args, **kwargs)
+            self._projection.finish()
+        return output
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs and self.model.training:
+            logs.update(self._projection.statistics())
+        super().log(logs, start_time)
+
+    # --- evaluation ------------------------------------------------------------------------------------
+
+    def evaluate(
+        self,
+        eval_dataset: Any = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> dict[str, float]:
+        """As in TRL, with the scores of generated answers where a `GenerationMetricsCallback` is used."""
+        if isinstance(eval_dataset, dict):
+            metrics: dict[str, float] = {}
+            for name, dataset in eval_dataset.items():
+                metrics.update(self.evaluate(dataset, ignore_keys, f"{metric_key_prefix}_{name}"))
+            return metrics
+        rows = self._raw_eval_dataset if eval_dataset is None else eval_dataset
+        self._rows_to_score = self._raw_eval_dataset[rows] if isinstance(rows, str) else rows
+        try:
+            return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+        finally:
+            self._rows_to_score = None
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
+        self._projection.drop_codes()
+        with hold_codes(self.model):
+            output = super().evaluation_loop(*args, **kwargs)
+            if self._rows_to_score is not None:
+                prefix = kwargs.get("metric_key_prefix", "eval")
+                for callback in self.callback_handler.callbacks:
+                    if isinstance(callback, GenerationMetricsCallback):
+                        scores = callback.score(self, self._rows_to_score, prefix)
+                        output.metrics.update(scores)
+        return output
+
+    # --- saving ----------------------------------------------------------------------------------------
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write a packed ternary checkpoint with its model card (with PEFT: the adapter).
+
+        Args:
+            output_dir: Default: `args.output_dir`.
+            _internal_call: Set by Trainer; together with a directory it means a checkpoint to resume from,
+                which holds latent weights.
+        """
+        is_checkpoint = _internal_call and output_dir is not None
+        self._saves_packed = not is_checkpoint
+        try:
+            super().save_model(output_dir, _internal_call)
+        finally:
+            self._saves_packed = False
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        if not self._saves_packed or not isinstance(self.model, PreTrainedModel):
+            super()._save(output_dir, state_dict)
+            return
+        self._projection.drop_codes()
+        with packed_config(self.model):
+            super()._save(output_dir, packed_state_dict(self.model, state_dict))
+        if self.is_world_process_zero():
+            self._write_model_card(Path(output_dir or self.args.output_dir))
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """Push the packed model, not the latent weights that the checkpoint holds."""
+        if self.args.hub_strategy != "every_save" or not isinstance(self.model, PreTrainedModel):
+            super()._push_from_checkpoint(checkpoint_folder)
+            return
+        packed_folder = os.path.join(checkpoint_folder, "packed")
+        self.save_model(packed_folder)
+        super()._push_from_checkpoint(packed_folder)
+
+    def create_model_card(
+        self,
+        model_name: str | None = None,
+        dataset_name: str | None = None,
+        tags: str | list[str] | None = None,
+    ) -> None:
+        """Write README.md into `args.output_dir`: what was trained, on what, how, and how to load it.
+
+        Args:
+            model_name: Default: the output directory's name.
+            dataset_name: Hub id of the training data, if it has one.
+            tags: Further tags beside the trainer's own.
+        """
+        if self.is_world_process_zero():
+            self._write_model_card(Path(self.args.output_dir), model_name, dataset_name, tags)
+
+    def _write_model_card(
+        self,
+        directory: Path,
+        model_name: str | None = None,
+        dataset_name: str | None = None,
+        tags: str | list[str] | None = None,
+    ) -> None:
+        own_tags = [tags] if isinstance(tags, str) else list(tags or [])
+        card = ternary_model_card(
+            model=self.model,
+            args=self.args,
+            state=self.state,
+            name=model_name or directory.name,
+            repository=self.hub_model_id,
+            dataset_name=dataset_name,
+            dataset_rows=self._dataset_rows,
+            tags=[*self._tag_names, *own_tags],
+        )
+        directory.mkdir(parents=True, exist_ok=True)
+        card.save(directory / "README.md")
+
+
+def _packable(module: nn.Module, name: str) -> bool:
+    """Whether transformers' packed format can hold this layer once it is ternary."""
+    if isinstance(module, nn.Linear) and module.out_features % CODES_PER_BYTE:
+        logger.warning(
+            "%s stays in full precision: its %d output features are no multiple of %d, which packed "
+            "checkpoints need.",
+            name,
+            module.out_features,
+            CODES_PER_BYTE,
+        )
+        return False
+    return True
+
+
+def _load(
+    path: str,
+    processing_class: PreTrainedTokenizerBase | ProcessorMixin | None,
+    args: TernarySFTConfig,
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase | ProcessorMixin, TernarySFTConfig]:
+    """Model and tokenizer by path or Hub id, loaded as TRL 1.16 does, before TRL gets to wrap them."""
+    set_seed(args.seed)
+    options = dict(args.model_init_kwargs or {})
+    if options.get("quantization_config") is not None:
+        raise ValueError(
+            "model_init_kwargs holds a quantization_config; ternary weights and other quantization exclude "
+            "each other. Leave it out, or use trl.SFTTrainer for QLoRA."
+        )
+    if args.distributed_state.distributed_type in ("MULTI_GPU", "DEEPSPEED"):
+        options["device_map"] = None
+    options.setdefault("trust_remote_code", args.trust_remote_code)
+    model = create_model_from_path(path, **options)
+    if processing_class is None:
+        processing_class = AutoProcessor.from_pretrained(
+            get_config_model_id(model.config),
+            revision=options.get("revision"),
+            trust_remote_code=args.trust_remote_code,
+        )
+    if args.model_init_kwargs is not None:
+        args = copy.copy(args)  # TRL warns of options that it did not use itself
+        args.model_init_kwargs = None
+    return model, processing_class, args
