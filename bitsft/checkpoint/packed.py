@@ -43,7 +43,9 @@ def save_ternary(model: PreTrainedModel, directory: str | os.PathLike[str]) -> N
         model.save_pretrained(directory, state_dict=packed_state_dict(model))
 
 
-def packed_state_dict(model: nn.Module, state_dict: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+def packed_state_dict(
+    model: nn.Module, state_dict: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
     """The model's tensors with each ternary weight packed.
 
     Args:
@@ -104,7 +106,9 @@ def check_packable(model: nn.Module) -> None:
         elif layer.activation_bits is None:
             problem = "leaves its activations in full precision (activation_bits=None)"
         elif layer.out_features % CODES_PER_BYTE:
-            problem = f"has {layer.out_features} output features, not a multiple of {CODES_PER_BYTE}"
+            problem = (
+                f"has {layer.out_features} output features, not a multiple of {CODES_PER_BYTE}"
+            )
         else:
             continue
         raise ValueError(
@@ -133,7 +137,9 @@ def _dense_linear_names(model: nn.Module) -> list[str]:
 def _check_same_layers_convert_back(model: PreTrainedModel) -> None:
     """transformers matches `modules_to_not_convert` as patterns; they must mean exactly our dense layers."""
     dense = _dense_linear_names(model)
-    patterns = BitNetHfQuantizer.get_modules_to_not_convert(model, dense, model._keep_in_fp32_modules)
+    patterns = BitNetHfQuantizer.get_modules_to_not_convert(
+        model, dense, model._keep_in_fp32_modules
+    )
     for name in ternary_layers(model):
         if not should_convert_module(name, patterns):
             raise ValueError(

@@ -257,7 +257,9 @@ class BitLinear158(nn.Linear):
 
     def _weight_is_on_grid(self) -> bool:
         magnitude, on_grid = grid_scale(self.weight, self.granularity)
-        return bool((on_grid | (magnitude == 0)).all() & on_grid.any())  # a row of zeros fits any grid
+        return bool(
+            (on_grid | (magnitude == 0)).all() & on_grid.any()
+        )  # a row of zeros fits any grid
 
     def _check_finite(self, values: Tensor) -> None:
         if not bool(torch.isfinite(values).all()):
@@ -311,7 +313,9 @@ class _StraightThrough(torch.autograd.Function):
 
 def ternary_layers(model: nn.Module) -> dict[str, BitLinear158]:
     """All `BitLinear158` layers of a model, by their full name, each once."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, BitLinear158)}
+    return {
+        name: module for name, module in model.named_modules() if isinstance(module, BitLinear158)
+    }
 
 
 @contextmanager

@@ -33,7 +33,9 @@ def pack_codes(codes: Tensor) -> Tensor:
             f"Cannot pack {rows} rows four to a byte; out_features must be a multiple of {CODES_PER_BYTE}."
         )
     if not bool((codes.abs() <= 1).all()):
-        raise ValueError(f"Codes must be -1, 0 or 1; the largest magnitude is {int(codes.abs().max())}.")
+        raise ValueError(
+            f"Codes must be -1, 0 or 1; the largest magnitude is {int(codes.abs().max())}."
+        )
     quarters = (codes + 1).to(torch.uint8).chunk(CODES_PER_BYTE)
     packed = torch.zeros_like(quarters[0])
     for position, quarter in enumerate(quarters):
@@ -59,5 +61,7 @@ def unpack_codes(packed: Tensor) -> Tensor:
     quarters = [(packed >> (2 * position)) & 3 for position in range(CODES_PER_BYTE)]
     unpacked = torch.cat(quarters)
     if bool((unpacked == 3).any()):
-        raise ValueError("A pair of bits is 3; packed ternary codes hold 0, 1 and 2 only. The data is damaged.")
+        raise ValueError(
+            "A pair of bits is 3; packed ternary codes hold 0, 1 and 2 only. The data is damaged."
+        )
     return unpacked.to(torch.int8) - 1

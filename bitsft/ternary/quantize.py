@@ -127,7 +127,9 @@ def latents_from_grid(codes: Tensor, scale: Tensor) -> Tensor:
         float32 of the shape of `codes`. Where all codes are 0 the latents are 0.
     """
     nonzero = codes != 0
-    share = nonzero.float().mean() if scale.dim() == 0 else nonzero.float().mean(dim=1, keepdim=True)
+    share = (
+        nonzero.float().mean() if scale.dim() == 0 else nonzero.float().mean(dim=1, keepdim=True)
+    )
     return codes * (scale / share.clamp(min=torch.finfo(torch.float32).tiny))
 
 

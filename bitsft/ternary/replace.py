@@ -174,7 +174,9 @@ def _rescaled(module: nn.Module) -> nn.Linear:
 
 def _dense_layer(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
     out_features, in_features = weight.shape
-    linear = nn.Linear(in_features, out_features, bias is not None, device="meta", dtype=weight.dtype)
+    linear = nn.Linear(
+        in_features, out_features, bias is not None, device="meta", dtype=weight.dtype
+    )
     linear.weight = nn.Parameter(weight)
     linear.bias = None if bias is None else nn.Parameter(bias.detach().clone())
     return linear
@@ -182,12 +184,12 @@ def _dense_layer(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
 
 def _forget_stock_quantization(model: nn.Module) -> None:
     """The model no longer is what transformers' quantizer made; its marks would block training."""
-    if isinstance(model, PreTrainedModel) and "hf_quantizer" in vars(model):
-        if isinstance(model.hf_quantizer, BitNetHfQuantizer):
-            del model.hf_quantizer
-            del model.config.quantization_config
-            model.is_quantized = False
-            vars(model).pop("quantization_method", None)
+    quantizer = vars(model).get("hf_quantizer")
+    if isinstance(model, PreTrainedModel) and isinstance(quantizer, BitNetHfQuantizer):
+        del model.hf_quantizer
+        del model.config.quantization_config
+        model.is_quantized = False
+        vars(model).pop("quantization_method", None)
 
 
 def _nothing_to_replace(model: nn.Module, kept: list[str]) -> str:

@@ -43,7 +43,9 @@ class TernarySFTConfig(SFTConfig):
 
     learning_rate: float = field(
         default=2e-4,
-        metadata={"help": "Initial learning rate; ternary models need about ten times the dense one."},
+        metadata={
+            "help": "Initial learning rate; ternary models need about ten times the dense one."
+        },
     )
     projection: str = field(
         default="latent",
@@ -55,15 +57,21 @@ class TernarySFTConfig(SFTConfig):
     )
     quantization_warmup_ratio: float = field(
         default=0.0,
-        metadata={"help": "Share of the steps in which quantization strength rises linearly from 0 to 1."},
+        metadata={
+            "help": "Share of the steps in which quantization strength rises linearly from 0 to 1."
+        },
     )
     latent_clip: float | None = field(
         default=None,
-        metadata={"help": "Clamp latent weights to plus or minus this many scales after each step."},
+        metadata={
+            "help": "Clamp latent weights to plus or minus this many scales after each step."
+        },
     )
     keep_latent_weights: bool = field(
         default=False,
-        metadata={"help": "Leave latent weights in the model after train() instead of ternary ones."},
+        metadata={
+            "help": "Leave latent weights in the model after train() instead of ternary ones."
+        },
     )
 
     def __post_init__(self) -> None:

@@ -65,7 +65,8 @@ def ternary_model_card(
         f"times one scale per matrix. Fine-tuned from {f'`{base}`' if base else 'a model initialised from nothing'} "
         f"with bitsft on top of TRL.",
         f"## What was trained\n\n{ternary_stats(model)}.",
-        f"Data: {dataset_name or 'a dataset that was not named'}" + (f" ({rows})." if rows else "."),
+        f"Data: {dataset_name or 'a dataset that was not named'}"
+        + (f" ({rows})." if rows else "."),
         f"{state.global_step} optimizer steps, {state.epoch or 0:.2f} epochs.",
         f"## Settings\n\n| setting | value |\n|---|---|\n{settings}",
         f"## Scores\n\n{_scores(state)}",
@@ -83,7 +84,9 @@ def ternary_model_card(
 
 def _scores(state: TrainerState) -> str:
     """The last evaluation's metrics and the last training loss, as a table."""
-    evaluations = [entry for entry in state.log_history if any(k.startswith("eval_") for k in entry)]
+    evaluations = [
+        entry for entry in state.log_history if any(k.startswith("eval_") for k in entry)
+    ]
     losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
     rows: dict[str, Any] = {"training loss (last logged)": losses[-1]} if losses else {}
     if evaluations:

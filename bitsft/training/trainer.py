@@ -16,12 +16,14 @@ docs/numerics.md. Checkpoints made while training hold the latent weights, so th
 
 import copy
 import logging
-import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate.optimizer import AcceleratedOptimizer
 from datasets import Dataset
 from torch import nn
 from transformers import (
@@ -186,11 +188,14 @@ class TernarySFTTrainer(SFTTrainer):
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         optimizer = super().create_optimizer(*args, **kwargs)
-        if not self.is_deepspeed_enabled and optimizer is not self._hooked_optimizer:
-            optimizer.register_step_post_hook(
+        stepped = optimizer
+        while isinstance(stepped, AcceleratedOptimizer):  # from an earlier call of train()
+            stepped = stepped.optimizer
+        if not self.is_deepspeed_enabled and stepped is not self._hooked_optimizer:
+            stepped.register_step_post_hook(
                 lambda *_: self._projection.after_optimizer_step(self.state.global_step)
             )
-            self._hooked_optimizer = optimizer
+            self._hooked_optimizer = stepped
         return optimizer
 
     def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
@@ -250,9 +255,14 @@ class TernarySFTTrainer(SFTTrainer):
                 which holds latent weights.
         """
         is_checkpoint = _internal_call and output_dir is not None
-        self._saves_packed = not is_checkpoint
-        try:
+        with self._saving(packed=not is_checkpoint):
             super().save_model(output_dir, _internal_call)
+
+    @contextmanager
+    def _saving(self, *, packed: bool) -> Iterator[None]:
+        self._saves_packed = packed
+        try:
+            yield
         finally:
             self._saves_packed = False
 
@@ -271,9 +281,11 @@ class TernarySFTTrainer(SFTTrainer):
         if self.args.hub_strategy != "every_save" or not isinstance(self.model, PreTrainedModel):
             super()._push_from_checkpoint(checkpoint_folder)
             return
-        packed_folder = os.path.join(checkpoint_folder, "packed")
-        self.save_model(packed_folder)
-        super()._push_from_checkpoint(packed_folder)
+        # Trainer copies the model's files out of the folder before it uploads them.
+        with tempfile.TemporaryDirectory() as packed_folder:
+            with self._saving(packed=True):
+                super().save_model(packed_folder, _internal_call=True)
+            super()._push_from_checkpoint(packed_folder)
 
     def create_model_card(
         self,

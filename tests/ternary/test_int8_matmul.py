@@ -38,7 +38,9 @@ def test_extreme_sums_beyond_float32_stay_exact(monkeypatch: pytest.MonkeyPatch)
     x_i8 = torch.full((1, width), 127, dtype=torch.int8)
     codes = torch.ones(1, width, dtype=torch.int8)
     codes[0, 0] = 0
-    assert int8_matmul(x_i8, codes).double().item() == torch.tensor(127.0 * (width - 1)).float().item()
+    assert (
+        int8_matmul(x_i8, codes).double().item() == torch.tensor(127.0 * (width - 1)).float().item()
+    )
 
 
 def test_non_contiguous_operands() -> None:

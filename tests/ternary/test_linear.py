@@ -157,7 +157,9 @@ def test_on_the_grid_the_weight_says_gamma_itself() -> None:
     assert torch.equal(layer.weight, codes * scale)
     assert torch.equal(layer.ternary()[1], scale) and torch.equal(layer(x), y)
     again = BitLinear158.from_linear(nn.Linear(24, 12))
-    again.load_state_dict(layer.state_dict())  # a weight on the grid is recognised wherever it lands
+    again.load_state_dict(
+        layer.state_dict()
+    )  # a weight on the grid is recognised wherever it lands
     assert again.on_grid and torch.equal(again(x), y)
 
 
@@ -283,7 +285,9 @@ def test_a_frozen_layer_passes_the_input_gradient_only() -> None:
 class TestBadInput:
     def test_wrong_width(self) -> None:
         layer = BitLinear158.from_linear(nn.Linear(8, 4), full_name="model.layers.3.mlp.up_proj")
-        with pytest.raises(ValueError, match=r"model\.layers\.3\.mlp\.up_proj.*\(2, 9\).*in_features=8"):
+        with pytest.raises(
+            ValueError, match=r"model\.layers\.3\.mlp\.up_proj.*\(2, 9\).*in_features=8"
+        ):
             layer(torch.randn(2, 9))
 
     def test_integer_input(self) -> None:

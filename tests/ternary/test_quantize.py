@@ -69,7 +69,10 @@ def test_grid_scale_recognises_only_exact_grids() -> None:
     assert (magnitude.item(), on_grid.item()) == (pytest.approx(0.3), True)
     assert not grid_scale(torch.tensor([[0.3, 0.0], [-0.3, 0.31]]))[1].item()
     assert not grid_scale(torch.zeros(2, 2))[1].item()
-    assert grid_scale(torch.tensor([[0.3, 0.0], [-0.3, 0.31]]), "row")[1].tolist() == [[True], [False]]
+    assert grid_scale(torch.tensor([[0.3, 0.0], [-0.3, 0.31]]), "row")[1].tolist() == [
+        [True],
+        [False],
+    ]
 
 
 def test_requantizing_a_grid_as_latents_would_shrink_it() -> None:
@@ -130,7 +133,11 @@ def test_stochastic_rounding_keeps_the_mean_and_the_grid() -> None:
 def test_stochastic_rounding_follows_its_generator_and_leaves_the_global_one_alone() -> None:
     weight = torch.randn(50, 50)
     before = torch.random.get_rng_state()
-    first = round_to_grid_stochastically(weight, torch.tensor(1.0), torch.Generator().manual_seed(3))
-    second = round_to_grid_stochastically(weight, torch.tensor(1.0), torch.Generator().manual_seed(3))
+    first = round_to_grid_stochastically(
+        weight, torch.tensor(1.0), torch.Generator().manual_seed(3)
+    )
+    second = round_to_grid_stochastically(
+        weight, torch.tensor(1.0), torch.Generator().manual_seed(3)
+    )
     assert torch.equal(first, second)
     assert torch.equal(torch.random.get_rng_state(), before)

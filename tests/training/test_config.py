@@ -18,7 +18,9 @@ def test_defaults(tmp_path: Path) -> None:
     assert config.keep_latent_weights is False
 
 
-def test_without_an_accelerator_it_trains_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_accelerator_it_trains_on_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
     config = TernarySFTConfig(str(tmp_path), bf16=True)
     assert config.use_cpu and config.bf16

@@ -164,7 +164,9 @@ def test_latent_clip_bounds_the_latents(make_trainer: MakeTrainer) -> None:
         assert layer.weight.abs().max() <= 1.5 * layer.ternary()[1] * 1.2
 
 
-def test_a_model_by_path(make_trainer: MakeTrainer, tiny_llama: LlamaForCausalLM, tiny_tokenizer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_model_by_path(
+    make_trainer: MakeTrainer, tiny_llama: LlamaForCausalLM, tiny_tokenizer, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
     tiny_llama.save_pretrained(tmp_path / "dense")
     tiny_tokenizer.save_pretrained(tmp_path / "dense")
     trainer = make_trainer(
@@ -177,7 +179,9 @@ def test_a_model_by_path(make_trainer: MakeTrainer, tiny_llama: LlamaForCausalLM
     assert_on_the_grid(trainer.model)
 
 
-def test_trl_arguments_are_enough(tiny_llama: LlamaForCausalLM, tiny_tokenizer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_trl_arguments_are_enough(
+    tiny_llama: LlamaForCausalLM, tiny_tokenizer, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
     args = SFTConfig(str(tmp_path), max_steps=1, report_to="none", use_cpu=True, learning_rate=1e-3)
     trainer = TernarySFTTrainer(
         tiny_llama, args, train_dataset=number_rows(), processing_class=tiny_tokenizer
@@ -193,7 +197,9 @@ def test_the_head_and_the_embeddings_stay_dense(make_trainer: MakeTrainer) -> No
     assert trainer.model.lm_head.weight is trainer.model.model.embed_tokens.weight
 
 
-def test_a_model_that_is_ternary_already_is_left_alone(make_trainer: MakeTrainer, tiny_llama: LlamaForCausalLM) -> None:
+def test_a_model_that_is_ternary_already_is_left_alone(
+    make_trainer: MakeTrainer, tiny_llama: LlamaForCausalLM
+) -> None:
     replace_linear_with_bitlinear(tiny_llama, filter_fn=lambda _, name: "mlp" not in name)
     # The trainer converts what is still dense, and only that.
     layers = ternary_layers(tiny_llama)
@@ -216,7 +222,10 @@ class TestPeft:
         assert len(lora.unique()) > 10, "adapters are not ternary"
 
     def test_the_adapter_comes_back_on_the_ternary_base(
-        self, make_trainer: MakeTrainer, tiny_tokenizer, tmp_path: Path  # type: ignore[no-untyped-def]
+        self,
+        make_trainer: MakeTrainer,
+        tiny_tokenizer,
+        tmp_path: Path,  # type: ignore[no-untyped-def]
     ) -> None:
         dense = new_llama(tiny_tokenizer, hidden_size=32, layers=2, heads=4, max_length=256)
         base = copy.deepcopy(dense)
@@ -229,7 +238,9 @@ class TestPeft:
 
 
 class TestEvaluation:
-    def test_evaluation_uses_ternary_weights_while_latents_train(self, make_trainer: MakeTrainer) -> None:
+    def test_evaluation_uses_ternary_weights_while_latents_train(
+        self, make_trainer: MakeTrainer
+    ) -> None:
         trainer = make_trainer(
             eval_strategy="steps", eval_steps=2, trainer={"eval_dataset": number_rows(4)}
         )
@@ -301,7 +312,9 @@ class TestRefused:
         with pytest.raises(ValueError, match="q_proj has one scale per row"):
             make_trainer(model=tiny_llama)
 
-    def test_widths_that_do_not_pack_stay_dense(self, make_trainer: MakeTrainer, tiny_tokenizer, caplog) -> None:  # type: ignore[no-untyped-def]
+    def test_widths_that_do_not_pack_stay_dense(
+        self, make_trainer: MakeTrainer, tiny_tokenizer, caplog
+    ) -> None:  # type: ignore[no-untyped-def]
         model = new_llama(tiny_tokenizer, hidden_size=32, layers=1, heads=4, intermediate_size=90)
         trainer = make_trainer(model=model)
         assert sorted(name.rsplit(".", 1)[1] for name in ternary_layers(trainer.model)) == [

@@ -39,7 +39,9 @@ def test_keeping_the_end_counts_from_the_end() -> None:
     assert counts.dropped == (3,) and counts.partly_untrained == 1
 
 
-def test_the_trainer_says_which_rows_it_loses(make_trainer, caplog: pytest.LogCaptureFixture) -> None:  # type: ignore[no-untyped-def]
+def test_the_trainer_says_which_rows_it_loses(
+    make_trainer, caplog: pytest.LogCaptureFixture
+) -> None:  # type: ignore[no-untyped-def]
     with caplog.at_level(logging.WARNING, "bitsft"):
         trainer = make_trainer(rows=long_rows(), max_length=40)
     assert len(trainer.train_dataset) == 2
@@ -47,7 +49,9 @@ def test_the_trainer_says_which_rows_it_loses(make_trainer, caplog: pytest.LogCa
     assert "(row numbers 1)" in caplog.text
 
 
-def test_nothing_is_said_when_nothing_is_lost(make_trainer, caplog: pytest.LogCaptureFixture) -> None:  # type: ignore[no-untyped-def]
+def test_nothing_is_said_when_nothing_is_lost(
+    make_trainer, caplog: pytest.LogCaptureFixture
+) -> None:  # type: ignore[no-untyped-def]
     with caplog.at_level(logging.WARNING, "bitsft"):
         trainer = make_trainer(rows=long_rows(), max_length=4000)
     assert len(trainer.train_dataset) == 3
