@@ -56,7 +56,7 @@ class _TernaryProduct(torch.autograd.Function):
         return y.reshape(*x.shape[:-1], codes.shape[0])
 
     @staticmethod
-    def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
         codes, scale, x_i8, inverse_scale = ctx.saved_tensors
         dtype = ctx.dtype  # the integers, up to 128, are exact in bf16 and fp16 too
         flat = grad_y.reshape(-1, grad_y.shape[-1])
@@ -307,7 +307,7 @@ class _StraightThrough(torch.autograd.Function):
         return quantized.view_as(quantized)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return grad.to(ctx.dtype), None
 
 

@@ -133,4 +133,4 @@ def as_ternary_config(args: TrainingArguments | None, model_name: str) -> Ternar
     for f in fields(TernarySFTConfig):
         if f.name not in sft_names:
             setattr(ternary, f.name, f.default)
-    return ternary  # type: ignore[return-value]
+    return ternary

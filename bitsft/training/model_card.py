@@ -55,7 +55,7 @@ def ternary_model_card(
     Returns:
         The card, with its metadata.
     """
-    base = get_config_model_id(model.config) or None  # type: ignore[arg-type]
+    base = get_config_model_id(model.config) or None
     path = repository or f"path/to/{name}"
     rows = ", ".join(f"{count:,} {kind} rows" for kind, count in dataset_rows.items())
     settings = "\n".join(f"| {key} | {_plain(getattr(args, key))} |" for key in _SETTINGS)

@@ -42,6 +42,7 @@ from trl import SFTTrainer
 from trl.trainer.utils import create_model_from_path, get_config_model_id
 
 from bitsft.checkpoint.packed import check_packable, packed_config, packed_state_dict
+from bitsft.data.budget import token_budget
 from bitsft.metrics.callback import GenerationMetricsCallback
 from bitsft.ternary.linear import hold_codes
 from bitsft.ternary.pack import CODES_PER_BYTE
@@ -50,7 +51,6 @@ from bitsft.training.callbacks import ProjectionCallback
 from bitsft.training.config import TernarySFTConfig, as_ternary_config
 from bitsft.training.model_card import ternary_model_card
 from bitsft.training.projection import Projection
-from bitsft.training.truncation import count_truncation
 
 if TYPE_CHECKING:
     from datasets import DatasetDict, IterableDataset, IterableDatasetDict
@@ -175,12 +175,13 @@ class TernarySFTTrainer(SFTTrainer):
         whole = super()._prepare_dataset(
             dataset, processing_class, untruncated, False, formatting_func, dataset_name
         )
-        splits_rows = packing and args.packing_strategy != "bfd"
-        if not splits_rows:
-            keep_end = args.truncation_mode == "keep_end" and not packing
-            truncation = count_truncation(whole, args.max_length, keep_end=keep_end)
-            if truncation.truncated:
-                logger.warning("%s dataset: %s", dataset_name, truncation)
+        cuts_rows_off = not packing or args.packing_strategy == "bfd"
+        if cuts_rows_off and len(whole):
+            budget = token_budget(
+                whole, self._tokenizer, args.max_length, truncation_mode=args.truncation_mode
+            )
+            if budget.truncated:
+                logger.warning("%s dataset: %s", dataset_name, budget)
         self._dataset_rows[dataset_name] = len(whole)
         return super()._prepare_dataset(whole, processing_class, args, packing, None, dataset_name)
 

@@ -1,0 +1,177 @@
+"""`format_rows`: apply a formatter to every row, and account for every row.
+
+    rows in = rows out + rows rejected
+
+A formatter refuses a row by raising ValueError (`RowError` says most). The row is then left out,
+counted, and written to `rejected.jsonl`, one object for each:
+
+    {"row_number": 17, "field": "question", "value": "", "reason": "is empty", "remedy": "..."}
+
+`datasets.map` cannot do this: it stops at the first such row. Any other exception is a mistake in
+the formatter, and is passed on as it is.
+"""
+
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bitsft.data.fields import RowError, shorten
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A row that the formatter refused, and why.
+
+    Attributes:
+        row_number: The row's index in the input, from 0.
+        field: The field at fault; None where the formatter's error does not tell.
+        value: The value found in it.
+        reason: What is wrong.
+        remedy: What can be done; None where the formatter's error does not tell.
+    """
+
+    row_number: int
+    field: str | None
+    value: Any
+    reason: str
+    remedy: str | None
+
+    def __str__(self) -> str:
+        if self.field is None or self.remedy is None:
+            return f"row {self.row_number}: {self.reason}"
+        return str(RowError(self.field, self.reason, self.remedy, self.value, self.row_number))
+
+
+@dataclass(frozen=True)
+class Formatted:
+    """What `format_rows` returns: the rows that passed, those that did not, and the count of both.
+
+    Attributes:
+        dataset: The formatted rows, in the input's order.
+        rejected: The rows that the formatter refused, in the input's order.
+        rows_in: Rows in the input; always `len(dataset) + len(rejected)`.
+    """
+
+    dataset: "Dataset"
+    rejected: tuple[RejectedRow, ...]
+    rows_in: int
+
+    def __str__(self) -> str:
+        line = f"{self.rows_in} rows in, {len(self.dataset)} out, {len(self.rejected)} rejected"
+        fields = Counter(row.field or "no field named" for row in self.rejected)
+        return line + (f" ({_counts(fields)})" if fields else "")
+
+
+def format_rows(
+    rows: Iterable[Mapping[str, Any]],
+    formatter: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    *,
+    rejected_path: str | os.PathLike[str] | None = None,
+    strict: bool = False,
+) -> Formatted:
+    """Format all rows, leave out those that the formatter refuses, and account for each.
+
+    Args:
+        rows: Raw rows: a list of dicts, a `datasets.Dataset`, any iterable of mappings.
+        formatter: Takes a row, returns a row; `functools.partial` binds options, e.g.
+            `partial(format_raft, language="en")`. It must return the same fields for every row.
+        rejected_path: The JSONL file to write the rejected rows to. It replaces an older one, and
+            is empty when no row was rejected. None writes no file.
+        strict: Make the first rejected row an error.
+
+    Returns:
+        The formatted `datasets.Dataset`, the rejected rows and the count, also logged: as a warning
+        when there are rejected rows.
+
+    Raises:
+        RowError: (a ValueError) for the first rejected row, when `strict`.
+        ValueError: When there are no rows, when all are rejected, or when the formatter returns
+            different fields for different rows.
+    """
+    from datasets import Dataset
+
+    formatted: list[dict[str, Any]] = []
+    rejected: list[RejectedRow] = []
+    rows_in = 0
+    for row_number, row in enumerate(rows):
+        rows_in += 1
+        try:
+            result = dict(formatter(row))
+        except ValueError as error:
+            rejected.append(_rejected(error, row_number))
+            if strict:
+                raise _located(error, row_number) from error
+            continue
+        if formatted and result.keys() != formatted[0].keys():
+            raise ValueError(
+                f"row {row_number}: the formatter returned the fields {sorted(result)}, but "
+                f"{sorted(formatted[0])} for the first row. Return the same fields for every row"
+            )
+        formatted.append(result)
+
+    if rejected_path is not None:
+        _write(rejected, Path(rejected_path))
+    if not rows_in:
+        raise ValueError("there are no rows to format")
+    if not formatted:
+        reasons = Counter(f"{row.field or ''} {row.reason}".strip() for row in rejected)
+        raise ValueError(
+            f"all {rows_in} rows were rejected: {_counts(reasons)}. The first: {rejected[0]} "
+            "If the columns only have other names, use read_rows(columns={...})"
+        )
+    done = Formatted(Dataset.from_list(formatted), tuple(rejected), rows_in)
+    if rejected:
+        where = "" if rejected_path is None else f"; see {rejected_path}"
+        logger.warning("%s%s. The first: %s", done, where, rejected[0])
+    else:
+        logger.info("%s", done)
+    return done
+
+
+def _rejected(error: ValueError, row_number: int) -> RejectedRow:
+    if isinstance(error, RowError):
+        return RejectedRow(row_number, error.field, error.value, error.reason, error.remedy)
+    return RejectedRow(row_number, None, None, str(error), None)
+
+
+def _located(error: ValueError, row_number: int) -> ValueError:
+    """Return the same error with the row's number in it."""
+    if isinstance(error, RowError):
+        return RowError(error.field, error.reason, error.remedy, error.value, row_number)
+    return ValueError(f"row {row_number}: {error}")
+
+
+def _counts(counter: Counter[str]) -> str:
+    """Return the five most frequent, e.g. "answer: 3, context: 1"."""
+    shown = ", ".join(f"{name}: {count}" for name, count in counter.most_common(5))
+    return shown + (", ..." if len(counter) > 5 else "")
+
+
+def _write(rejected: list[RejectedRow], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rejected:
+            # A value that JSON has no form for is written as its repr, shortened.
+            # Half of a surrogate pair cannot be written as UTF-8, so such a row is escaped.
+            line = json.dumps(asdict(row), ensure_ascii=False, default=shorten)
+            if not _is_utf8(line):
+                line = json.dumps(asdict(row), default=shorten)
+            file.write(line + "\n")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
