@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.quantizers.quantizer_bitnet import BitNetHfQuantizer
@@ -57,13 +58,18 @@ def packed_state_dict(
         A new mapping; dense tensors are shared with the model.
 
     Raises:
-        ValueError: See `check_packable`.
+        ValueError: See `check_packable`; or a weight holds NaN or infinite values.
     """
     check_packable(model)
     tensors = dict(model.state_dict() if state_dict is None else state_dict)
     for name, layer in ternary_layers(model).items():
         weight = tensors[f"{name}.weight"]
         codes, scale = quantize_weight(weight, layer.granularity, on_grid=layer.on_grid)
+        if not bool(torch.isfinite(scale)):
+            raise ValueError(
+                f"{name}: the weight holds NaN or infinite values, so there is nothing to save. Resume from an "
+                "earlier checkpoint with a lower learning rate."
+            )
         tensors[f"{name}.weight"] = pack_codes(codes)
         tensors[f"{name}.weight_scale"] = (1 / scale).reshape(1)
     return tensors

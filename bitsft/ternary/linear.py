@@ -176,7 +176,7 @@ class BitLinear158(nn.Linear):
 
         Raises:
             ValueError: The weight holds NaN or infinite values (checked where that costs no
-                synchronization, that is on a CPU).
+                synchronization, that is on a CPU, and not inside `hold_codes`).
         """
         if not self._holds_codes or torch.compiler.is_compiling() or self.weight.is_inference():
             return self._quantize()
@@ -251,7 +251,8 @@ class BitLinear158(nn.Linear):
 
     def _quantize(self) -> tuple[Tensor, Tensor]:
         codes, scale = quantize_weight(self.weight, self.granularity, on_grid=self.on_grid)
-        if scale.device.type == "cpu" and not torch.compiler.is_compiling():
+        watched = self._holds_codes  # the trainer reports NaN at its next log, as TRL's users expect
+        if scale.device.type == "cpu" and not watched and not torch.compiler.is_compiling():
             self._check_finite(scale)
         return codes, scale
 

@@ -2,8 +2,8 @@
 
 Which layers: every `nn.Linear`, and transformers' own BitNet layers (`AutoBitLinear`, online or offline,
 and packed `BitLinear`), decided by module type and never by name. Left in full precision: the output head,
-anything that shares its weight with an embedding, routers of mixtures of experts (outputs = number of
-experts), adapters of PEFT, and every other kind of module.
+anything that shares its weight with an embedding, routers of mixtures of experts (beside the experts, one
+output for each), adapters of PEFT, and every other kind of module.
 
 The two scale conventions of transformers' layers (`BitLinear` divides by `weight_scale`, `AutoBitLinear`
 multiplies) end here: inside bitsft γ multiplies.
@@ -60,16 +60,20 @@ def replace_linear_with_bitlinear(
     already = len(ternary_layers(model))
     replacements: dict[str, BitLinear158] = {}
     kept: list[str] = []
+    filtered: list[str] = []
     made: dict[nn.Module, BitLinear158] = {}
     for name, module in _candidates(model):
-        if _stays_in_full_precision(model, module) or (filter_fn and not filter_fn(module, name)):
+        if _stays_in_full_precision(model, module, name):
             kept.append(name)
+            continue
+        if filter_fn is not None and not filter_fn(module, name):
+            filtered.append(name)
             continue
         if module not in made:
             made[module] = _to_bitlinear(module, name, activation_bits, granularity)
         replacements[name] = made[module]
     if not replacements and not already:
-        raise ValueError(_nothing_to_replace(model, kept))
+        raise ValueError(_nothing_to_replace(model, filtered))
     for name, layer in replacements.items():
         model.set_submodule(name, layer)
     if replacements:
@@ -79,7 +83,7 @@ def replace_linear_with_bitlinear(
         type(model).__name__,
         len(replacements),
         already,
-        ", ".join(kept) or "none",
+        ", ".join([*kept, *filtered]) or "none",
     )
     return model
 
@@ -102,12 +106,14 @@ def _is_linear(module: nn.Module) -> bool:
     return type(module) in (nn.Linear, AutoBitLinear, BitLinear)
 
 
-def _stays_in_full_precision(model: nn.Module, module: nn.Module) -> bool:
+def _stays_in_full_precision(model: nn.Module, module: nn.Module, name: str) -> bool:
     if isinstance(module, nn.Linear):
         embeddings = (m.weight for m in model.modules() if isinstance(m, nn.Embedding))
         if any(module.weight is weight for weight in embeddings):
             return True
-        if module.out_features in _expert_counts(model):
+        # A router stands beside its experts; a width alone proves nothing (k_proj may have it, too).
+        beside = dict(model.get_submodule(name.rpartition(".")[0]).named_children())
+        if "experts" in beside and module.out_features in _expert_counts(model):
             return True
     head = _output_head(model)
     return head is not None and any(module is part for part in head.modules())
@@ -121,15 +127,15 @@ def _output_head(model: nn.Module) -> nn.Module | None:
 
 
 def _expert_counts(model: nn.Module) -> set[int]:
-    """Output widths that mean "one logit per expert" in this model."""
-    counts: set[int] = set()
+    """Output widths of gates: one per expert of this model, or one for the shared expert."""
+    counts = {1}
     for module in model.modules():
         if isinstance(module, PreTrainedModel):
             config = module.config.get_text_config().to_dict()
             names = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
             counts.update(config[name] for name in names if isinstance(config.get(name), int))
             break
-    return counts - {0, 1}
+    return counts
 
 
 def _to_bitlinear(
@@ -192,17 +198,17 @@ def _forget_stock_quantization(model: nn.Module) -> None:
         vars(model).pop("quantization_method", None)
 
 
-def _nothing_to_replace(model: nn.Module, kept: list[str]) -> str:
+def _nothing_to_replace(model: nn.Module, filtered: list[str]) -> str:
     kinds = sorted({type(m).__name__ for m in model.modules() if next(m.children(), None) is None})
     if not kinds or not any(True for _ in model.parameters()):
         return f"{type(model).__name__} has no parameters, so there is nothing to make ternary."
-    if kept:
+    if filtered:
         return (
-            f"{type(model).__name__}: all {len(kept)} linear layers were left out ({', '.join(kept[:5])}); "
-            "let filter_fn return True for at least one layer that is not the output head."
+            f"{type(model).__name__}: filter_fn left out all {len(filtered)} linear layers "
+            f"({', '.join(filtered[:5])}); let it return True for at least one."
         )
     return (
-        f"{type(model).__name__} holds no nn.Linear and no BitNet layer of transformers; its leaf modules are "
-        f"{', '.join(kinds)}. Layers that another method has quantized (bitsandbytes, GPTQ, …) cannot become "
+        f"{type(model).__name__} holds no nn.Linear and no BitNet layer of transformers beside its output head; "
+        f"its leaf modules are {', '.join(kinds)}. Layers that another method has quantized (bitsandbytes, GPTQ, …) cannot become "
         "ternary: load the model without quantization_config."
     )

@@ -10,6 +10,8 @@ ever changes (docs/numerics.md).
 state beyond what Trainer saves, and the global random generators are left alone.
 """
 
+import logging
+
 import torch
 from torch import nn
 
@@ -17,6 +19,8 @@ from bitsft.ternary.linear import BitLinear158, ternary_layers
 from bitsft.ternary.quantize import absmean_scale, round_to_grid_stochastically
 from bitsft.ternary.stats import take_flip_share, ternary_stats
 from bitsft.training.config import TernarySFTConfig
+
+logger = logging.getLogger(__name__)
 
 
 class Projection:
@@ -32,6 +36,12 @@ class Projection:
         self._args = args
         self._grid_scales: list[torch.Tensor] = []
         self._steps_since_statistics = 0
+        self._warned_of_nan = False
+        if not args.keep_latent_weights:
+            # A frozen base must not change while adapters train, so it becomes ternary now.
+            for layer in ternary_layers(model).values():
+                if not layer.weight.requires_grad and not layer.on_grid:
+                    layer.move_to_grid_()
 
     def start(self) -> None:
         """Before training: latents for layers on the grid, or the grid itself for stochastic rounding."""
@@ -90,6 +100,7 @@ class Projection:
         `flip_rate` is the mean per optimizer step since the last call; the others are of this moment.
         """
         stats = ternary_stats(self._model)
+        self._warn_of_nan()
         steps = max(1, self._steps_since_statistics)
         self._steps_since_statistics = 0
         return {
@@ -99,6 +110,22 @@ class Projection:
             "share_0": stats.zero,
             "share_plus_1": stats.plus,
         }
+
+    def _warn_of_nan(self) -> None:
+        """As in TRL a loss that turned NaN does not end the run; it is said once where it started to show."""
+        lost = [
+            name
+            for name, layer in ternary_layers(self._model).items()
+            if not bool(torch.isfinite(layer.ternary()[1]).all())
+        ]
+        if lost and not self._warned_of_nan:
+            self._warned_of_nan = True
+            logger.warning(
+                "%d ternary layers hold NaN or infinite weights, %s first. Lower the learning rate or "
+                "max_grad_norm and resume from an earlier checkpoint.",
+                len(lost),
+                lost[0],
+            )
 
     def _trained(self) -> list[BitLinear158]:
         layers = ternary_layers(self._model).values()

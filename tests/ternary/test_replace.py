@@ -91,10 +91,14 @@ def test_routers_stay_in_full_precision() -> None:
     model = MixtralForCausalLM(MixtralConfig(**SIZES, num_local_experts=4, num_experts_per_tok=2))
     replace_linear_with_bitlinear(model)
     assert all("self_attn" in name or "experts" in name for name in ternary_layers(model))
-    router = nn.Linear(32, 4)
-    model.model.layers[0].extra_router = router
+    block = model.model.layers[0].mlp
+    block.router, block.shared_expert_gate, block.other = (nn.Linear(32, n) for n in (4, 1, 8))
+    gates = block.router, block.shared_expert_gate
+    model.model.layers[0].narrow = nn.Linear(32, 4)
     replace_linear_with_bitlinear(model)
-    assert model.model.layers[0].extra_router is router, "one output per expert"
+    assert (block.router, block.shared_expert_gate) == gates
+    assert isinstance(block.other, BitLinear158)
+    assert isinstance(model.model.layers[0].narrow, BitLinear158), "as wide as a router, but none"
 
 
 def test_adapters_stay_in_full_precision() -> None:
@@ -170,7 +174,7 @@ class TestRefused:
             replace_linear_with_bitlinear(nn.Sequential())
 
     def test_a_filter_that_leaves_nothing(self) -> None:
-        with pytest.raises(ValueError, match="all 15 linear layers were left out"):
+        with pytest.raises(ValueError, match="filter_fn left out all 14 linear layers"):
             replace_linear_with_bitlinear(llama(), filter_fn=lambda *_: False)
 
     def test_nan_weights_name_their_layer_and_leave_the_model_as_it_was(self) -> None:
@@ -184,5 +188,5 @@ class TestRefused:
         class Quantized(nn.Linear):
             pass
 
-        with pytest.raises(ValueError, match="Quantized"):
+        with pytest.raises(ValueError, match="Quantized.*another method has quantized"):
             replace_linear_with_bitlinear(nn.Sequential(Quantized(4, 4)))

@@ -221,6 +221,16 @@ class TestPeft:
         lora = trainer.model.base_model.model.model.layers[0].mlp.up_proj.lora_B["default"].weight
         assert len(lora.unique()) > 10, "adapters are not ternary"
 
+    def test_the_frozen_base_is_ternary_and_training_leaves_it_alone(
+        self, make_trainer: MakeTrainer
+    ) -> None:
+        trainer = make_trainer(trainer={"peft_config": self.config})
+        assert_on_the_grid(trainer.model)
+        before = {n: p.clone() for n, p in trainer.model.named_parameters() if not p.requires_grad}
+        trainer.train()
+        after = dict(trainer.model.named_parameters())
+        assert all(torch.equal(after[name], weight) for name, weight in before.items())
+
     def test_the_adapter_comes_back_on_the_ternary_base(
         self,
         make_trainer: MakeTrainer,
@@ -272,6 +282,20 @@ class TestEvaluation:
         assert trainer.state.global_step < 20
         assert_on_the_grid(trainer.model)
         assert trainer.evaluate()["eval_loss"] == pytest.approx(trainer.state.best_metric, rel=1e-6)
+
+
+def test_weights_that_turn_nan_are_reported_once_and_never_saved(
+    make_trainer: MakeTrainer, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    class Ruin(TrainerCallback):
+        def on_step_end(self, args, state, control, model=None, **kwargs):  # type: ignore[no-untyped-def]
+            model.model.layers[1].mlp.up_proj.weight.data.fill_(float("nan"))
+
+    trainer = make_trainer(trainer={"callbacks": [Ruin()]})
+    trainer.train()
+    assert caplog.text.count("hold NaN or infinite weights, model.layers.1.mlp.up_proj first") == 1
+    with pytest.raises(ValueError, match="NaN or infinite values, so there is nothing to save"):
+        trainer.save_model(str(tmp_path / "saved"))
 
 
 class TestLeftAsFound:
