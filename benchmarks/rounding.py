@@ -66,7 +66,9 @@ def train(way: str, learning_rate: float, seed: int) -> tuple[float, float]:
                         else:
                             codes = round_to_grid_stochastically(weight, scale, generator)
                         weight.copy_(codes * scale)
-        changed = sum(int((layer.ternary()[0] != s).sum()) for layer, s in zip(layers, start, strict=True))
+        changed = sum(
+            int((layer.ternary()[0] != s).sum()) for layer, s in zip(layers, start, strict=True)
+        )
     total = sum(weight.numel() for weight in weights)
     return statistics.mean(losses[-20:]), changed / total
 

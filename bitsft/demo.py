@@ -25,7 +25,7 @@ from bitsft.data import format_koalpaca, format_raft, format_rows
 from bitsft.data.demo import load_demo_rows
 from bitsft.metrics import bleu, char_f1, exact_match, generate_completions, rouge
 from bitsft.scratch import new_llama, train_tokenizer
-from bitsft.ternary import hold_codes, ternary_stats
+from bitsft.ternary import ternary_stats
 from bitsft.training import TernarySFTConfig, TernarySFTTrainer
 
 STEPS = 400
@@ -121,7 +121,6 @@ def _trainer(
         gradient_checkpointing=False,
         use_cpu=True,
         bf16=True,
-        train_sampling_strategy="group_by_length",
         disable_tqdm=True,
         logging_steps=10,
         save_strategy="no",
@@ -167,10 +166,9 @@ def _ask(
     predictions: dict[str, list[str]] = {}
     scores: dict[str, dict[str, float]] = {}
     for kind, rows in tqdm(questions.items(), desc=f"asking {when} training", unit="set"):
-        with hold_codes(model):
-            texts = generate_completions(
-                model, tokenizer, rows["prompt"], max_new_tokens=MAX_NEW_TOKENS, batch_size=32
-            )
+        texts = generate_completions(
+            model, tokenizer, rows["prompt"], max_new_tokens=MAX_NEW_TOKENS, batch_size=32
+        )
         predictions[kind] = [text.strip() for text in texts]
         references = [text.strip() for text in rows["completion"]]
         found = {

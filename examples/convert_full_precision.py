@@ -31,8 +31,12 @@ from bitsft import (
 @dataclass
 class ScriptArguments:
     model: str = field(metadata={"help": "Path or Hub id of a full-precision model."})
-    data: str = field(metadata={"help": "CSV, TSV, JSON, JSONL or Parquet file, or a Hub dataset id."})
-    eval_share: float = field(default=0.05, metadata={"help": "Share of the rows that is held out."})
+    data: str = field(
+        metadata={"help": "CSV, TSV, JSON, JSONL or Parquet file, or a Hub dataset id."}
+    )
+    eval_share: float = field(
+        default=0.05, metadata={"help": "Share of the rows that is held out."}
+    )
 
 
 def size_in_mb(folder: Path) -> float:
@@ -66,7 +70,9 @@ def main() -> None:
     trained_loss = trainer.evaluate()["eval_loss"]
     trainer.save_model()
 
-    print(f"held-out loss: {dense_loss:.3f} dense, {rounded_loss:.3f} rounded, {trained_loss:.3f} trained")
+    print(
+        f"held-out loss: {dense_loss:.3f} dense, {rounded_loss:.3f} rounded, {trained_loss:.3f} trained"
+    )
     print(ternary_stats(trainer.model))
     bf16_size = sum(parameter.numel() for parameter in trainer.model.parameters()) * 2 / 1e6
     print(f"{size_in_mb(Path(config.output_dir)):.1f} MB packed, {bf16_size:.1f} MB in bf16")

@@ -34,7 +34,9 @@ from bitsft.scratch import new_llama, train_tokenizer
 
 @dataclass
 class ScriptArguments:
-    data: str = field(metadata={"help": "CSV, TSV, JSON, JSONL or Parquet file, or a Hub dataset id."})
+    data: str = field(
+        metadata={"help": "CSV, TSV, JSON, JSONL or Parquet file, or a Hub dataset id."}
+    )
     model: str | None = field(
         default=None, metadata={"help": "Path or Hub id; without it a small Llama from nothing."}
     )
@@ -72,10 +74,14 @@ def main() -> None:
     train = dataset.filter(lambda row: not is_held_out(row, script.eval_percent))
     held_out = dataset.filter(lambda row: is_held_out(row, script.eval_percent))
     held_out = held_out.select(range(min(script.eval_rows, len(held_out))))
-    print(f"{len(train)} rows to train on, {len(held_out)} held-out rows, {len(formatted.rejected)} rejected")
+    print(
+        f"{len(train)} rows to train on, {len(held_out)} held-out rows, {len(formatted.rejected)} rejected"
+    )
 
     if script.model is None:
-        tokenizer = train_tokenizer((r["prompt"] + r["completion"] for r in train), script.vocab_size)
+        tokenizer = train_tokenizer(
+            (r["prompt"] + r["completion"] for r in train), script.vocab_size
+        )
         model = new_llama(tokenizer, hidden_size=script.hidden_size, layers=script.layers)
     else:
         model, tokenizer = script.model, AutoTokenizer.from_pretrained(script.model)

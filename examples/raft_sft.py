@@ -31,7 +31,9 @@ from bitsft.scratch import new_llama, train_tokenizer
 
 @dataclass
 class ScriptArguments:
-    data: str = field(metadata={"help": "CSV, TSV, JSON, JSONL or Parquet file, or a Hub dataset id."})
+    data: str = field(
+        metadata={"help": "CSV, TSV, JSON, JSONL or Parquet file, or a Hub dataset id."}
+    )
     eval_data: str | None = field(
         default=None, metadata={"help": "Held-out rows, made from documents that are not in data."}
     )

@@ -251,7 +251,9 @@ class BitLinear158(nn.Linear):
 
     def _quantize(self) -> tuple[Tensor, Tensor]:
         codes, scale = quantize_weight(self.weight, self.granularity, on_grid=self.on_grid)
-        watched = self._holds_codes  # the trainer reports NaN at its next log, as TRL's users expect
+        watched = (
+            self._holds_codes
+        )  # the trainer reports NaN at its next log, as TRL's users expect
         if scale.device.type == "cpu" and not watched and not torch.compiler.is_compiling():
             self._check_finite(scale)
         return codes, scale

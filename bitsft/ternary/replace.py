@@ -167,15 +167,16 @@ def _to_bitlinear(
 
 def _unpacked(module: nn.Module) -> nn.Linear:
     """transformers' packed `BitLinear` as a dense layer on the grid: γ = 1 / weight_scale."""
-    codes = unpack_codes(module.weight)  # type: ignore[arg-type]
-    dtype = module.weight_scale.dtype  # type: ignore[union-attr]
-    scale = (1 / module.weight_scale.float()).to(dtype)  # type: ignore[operator, union-attr]
-    return _dense_layer(codes * scale, module.bias)  # type: ignore[arg-type]
+    codes = unpack_codes(module.get_buffer("weight"))
+    inverse_scale = module.get_buffer("weight_scale")
+    scale = (1 / inverse_scale.float()).to(inverse_scale.dtype)
+    return _dense_layer(codes * scale, None if module.bias is None else module.get_buffer("bias"))
 
 
 def _rescaled(module: nn.Module) -> nn.Linear:
     """transformers' offline `AutoBitLinear` as a dense layer on the grid: γ = weight_scale."""
-    return _dense_layer(module.weight.detach() * module.weight_scale, module.bias)  # type: ignore[operator, arg-type]
+    weight = module.get_parameter("weight").detach() * module.get_buffer("weight_scale")
+    return _dense_layer(weight, None if module.bias is None else module.get_parameter("bias"))
 
 
 def _dense_layer(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
@@ -184,7 +185,8 @@ def _dense_layer(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
         in_features, out_features, bias is not None, device="meta", dtype=weight.dtype
     )
     linear.weight = nn.Parameter(weight)
-    linear.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+    if bias is not None:
+        linear.bias = nn.Parameter(bias.detach().clone())
     return linear
 
 
@@ -194,7 +196,7 @@ def _forget_stock_quantization(model: nn.Module) -> None:
     if isinstance(model, PreTrainedModel) and isinstance(quantizer, BitNetHfQuantizer):
         del model.hf_quantizer
         del model.config.quantization_config
-        model.is_quantized = False
+        setattr(model, "is_quantized", False)  # noqa: B010 — nn.Module's stubs know tensors only
         vars(model).pop("quantization_method", None)
 
 

@@ -201,6 +201,7 @@ class TernarySFTTrainer(SFTTrainer):
 
     def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
         """As in TRL. When it returns, each ternary layer's `weight` is exactly γ·{-1, 0, 1}."""
+        self._check_rows_to_score()
         self._projection.start()
         with hold_codes(self.model):
             output = super().train(*args, **kwargs)
@@ -227,7 +228,7 @@ class TernarySFTTrainer(SFTTrainer):
                 metrics.update(self.evaluate(dataset, ignore_keys, f"{metric_key_prefix}_{name}"))
             return metrics
         rows = self._raw_eval_dataset if eval_dataset is None else eval_dataset
-        self._rows_to_score = self._raw_eval_dataset[rows] if isinstance(rows, str) else rows
+        self._rows_to_score = self._raw_eval_datasets()[rows] if isinstance(rows, str) else rows
         try:
             return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
         finally:
@@ -239,11 +240,26 @@ class TernarySFTTrainer(SFTTrainer):
             output = super().evaluation_loop(*args, **kwargs)
             if self._rows_to_score is not None:
                 prefix = kwargs.get("metric_key_prefix", "eval")
-                for callback in self.callback_handler.callbacks:
-                    if isinstance(callback, GenerationMetricsCallback):
-                        scores = callback.score(self, self._rows_to_score, prefix)
-                        output.metrics.update(scores)
+                for callback in self._generation_callbacks():
+                    output.metrics.update(callback.score(self, self._rows_to_score, prefix))
         return output
+
+    def _check_rows_to_score(self) -> None:
+        """Rows without an answer, or prompts that are too long, should not wait for the first evaluation."""
+        if self.args.eval_strategy != "no":
+            for callback in self._generation_callbacks():
+                for rows in self._raw_eval_datasets().values():
+                    callback.check(self, rows)
+
+    def _generation_callbacks(self) -> list[GenerationMetricsCallback]:
+        callbacks = self.callback_handler.callbacks
+        return [c for c in callbacks if isinstance(c, GenerationMetricsCallback)]
+
+    def _raw_eval_datasets(self) -> dict[str, Any]:
+        raw = self._raw_eval_dataset
+        if raw is None:
+            return {}
+        return raw if isinstance(raw, dict) else {"eval": raw}
 
     # --- saving ----------------------------------------------------------------------------------------
 

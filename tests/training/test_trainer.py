@@ -10,6 +10,7 @@ from peft import LoraConfig, PeftModel
 from transformers import EarlyStoppingCallback, LlamaForCausalLM, TrainerCallback
 from trl import SFTConfig
 
+from bitsft.metrics import GenerationMetricsCallback, Score, rouge
 from bitsft.scratch import new_llama
 from bitsft.ternary import BitLinear158, replace_linear_with_bitlinear, ternary_layers
 from bitsft.training import TernarySFTTrainer
@@ -349,3 +350,76 @@ class TestRefused:
             "v_proj",
         ]
         assert "gate_proj stays in full precision: its 90 output features" in caplog.text
+
+
+class TestGenerationMetrics:
+    def answers(self, scored: list[dict[str, object]]) -> GenerationMetricsCallback:
+        def constant(predictions: list[str], references: list[str]) -> dict[str, Score]:
+            scored.append({"predictions": predictions, "references": references})
+            return {"constant": Score("constant", 0.25, "test")}
+
+        return GenerationMetricsCallback([rouge, constant], max_new_tokens=4)
+
+    def test_scores_reach_log_best_model_and_early_stopping(self, make_trainer: MakeTrainer) -> None:
+        scored: list[dict[str, object]] = []
+        trainer = make_trainer(
+            max_steps=8,
+            eval_strategy="steps",
+            eval_steps=1,
+            save_strategy="steps",
+            save_steps=1,
+            load_best_model_at_end=True,
+            metric_for_best_model="eval_constant",
+            greater_is_better=True,
+            trainer={
+                "eval_dataset": number_rows(3),
+                "callbacks": [self.answers(scored), EarlyStoppingCallback(2)],
+            },
+        )
+        trainer.train()
+        assert trainer.state.global_step == 3, "the first is the best, then two without a gain"
+        assert trainer.state.best_metric == 0.25
+        logged = [e for e in trainer.state.log_history if "eval_rouge1" in e]
+        assert len(logged) == len(scored) == 3
+        assert scored[0]["references"] == [" 1", " 2", " 3"]
+
+    def test_scores_reach_tensorboard(self, make_trainer: MakeTrainer, tmp_path: Path) -> None:
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        trainer = make_trainer(
+            report_to="tensorboard",
+            max_steps=1,
+            eval_strategy="steps",
+            eval_steps=1,
+            trainer={"eval_dataset": number_rows(3), "callbacks": [self.answers([])]},
+        )
+        trainer.train()
+        (events,) = tmp_path.rglob("events.out.tfevents*")
+        accumulator = EventAccumulator(str(events)).Reload()
+        assert accumulator.Scalars("eval/constant")[0].value == 0.25
+
+    def test_several_datasets_are_scored_apart_also_when_packed(
+        self, make_trainer: MakeTrainer
+    ) -> None:
+        trainer = make_trainer(
+            packing=True,
+            max_length=64,
+            trainer={
+                "eval_dataset": {"a": number_rows(2), "b": number_rows(3)},
+                "callbacks": [self.answers([])],
+            },
+        )
+        assert {"eval_a_rouge1", "eval_b_rouge1"} <= set(trainer.evaluate())
+        assert "test_rouge1" in trainer.evaluate(number_rows(2), metric_key_prefix="test")
+
+    def test_rows_that_cannot_be_scored_fail_before_training(self, make_trainer: MakeTrainer) -> None:
+        trainer = make_trainer(
+            eval_strategy="steps",
+            trainer={
+                "eval_dataset": Dataset.from_list([{"text": "서울은 수도입니다."}]),
+                "callbacks": [self.answers([])],
+            },
+        )
+        with pytest.raises(ValueError, match="text"):
+            trainer.train()
+        assert trainer.state.global_step == 0

@@ -1,0 +1,93 @@
+"""The same metrics as `evaluate.Metric` classes: `add_batch`, `compute`, `evaluate.combine`.
+
+`evaluate.load("rouge")` downloads a script, and that script cannot read Korean; these classes are
+instantiated directly, need no network, and keep their rows in memory instead of a cache file (so:
+one process; gather the texts first). Settings of the pure functions go to the constructor, because
+`evaluate.combine` hands whatever `compute` gets to every metric alike.
+
+    metric = evaluate.combine([Rouge(), Bleu(tokenizer="char")])
+    metric.add_batch(predictions=[...], references=[...])
+    metric.compute()   # {"rouge1": 0.875, ..., "bleu": 62.3}
+
+`compute` returns plain floats; the signatures of the last call lie in `.signatures`.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import datasets
+import evaluate
+
+from bitsft.metrics.cosine import cosine_similarity
+from bitsft.metrics.rouge_scores import rouge
+from bitsft.metrics.sacrebleu_scores import bleu, chrf
+from bitsft.metrics.score import Score
+
+_FEATURES = datasets.Features(
+    {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
+)
+_INPUTS = "predictions: list of strings; references: list of strings, one per prediction."
+
+
+class _FunctionMetric(evaluate.Metric):
+    """What the four classes share; `function` is the metric, `citation_text` its source.
+
+    Args:
+        cache_dir: Where evaluate makes its (empty) folder; None means its own default.
+        **settings: The keyword arguments of the function.
+
+    Raises:
+        TypeError: When the function has no such keyword argument.
+    """
+
+    function: ClassVar[Callable[..., dict[str, Score]]]
+    citation_text: ClassVar[str]
+
+    def __init__(self, *, cache_dir: str | None = None, **settings: Any) -> None:
+        inspect.signature(type(self).function).bind([], [], **settings)
+        self.settings = settings
+        self.signatures: dict[str, str] = {}
+        # seed: None would read NumPy's global state, and nothing here is random
+        super().__init__(cache_dir=cache_dir, keep_in_memory=True, seed=0)
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=inspect.getdoc(type(self).function) or "",
+            citation=self.citation_text,
+            inputs_description=_INPUTS,
+            features=_FEATURES,
+        )
+
+    def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
+        scores = type(self).function(predictions, references, **self.settings)
+        self.signatures = {name: score.signature for name, score in scores.items()}
+        return {name: score.value for name, score in scores.items()}
+
+
+class Rouge(_FunctionMetric):
+    """`bitsft.metrics.rouge` for `evaluate`."""
+
+    function = staticmethod(rouge)
+    citation_text = "Lin 2004, https://aclanthology.org/W04-1013"
+
+
+class Bleu(_FunctionMetric):
+    """`bitsft.metrics.bleu` for `evaluate`."""
+
+    function = staticmethod(bleu)
+    citation_text = "Papineni et al. 2002, https://aclanthology.org/P02-1040"
+
+
+class Chrf(_FunctionMetric):
+    """`bitsft.metrics.chrf` for `evaluate`."""
+
+    function = staticmethod(chrf)
+    citation_text = "Popović 2015, https://aclanthology.org/W15-3049"
+
+
+class CosineSimilarity(_FunctionMetric):
+    """`bitsft.metrics.cosine_similarity` for `evaluate`."""
+
+    function = staticmethod(cosine_similarity)
+    citation_text = "Reimers and Gurevych 2019, https://aclanthology.org/D19-1410"
