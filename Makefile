@@ -20,8 +20,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/bitsft demo
 
+# One thread a worker: two workers with two threads each would wait for each other most of the time.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -32,6 +33,8 @@ check: lint test
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/projection.py
+	$(BIN)/python benchmarks/rounding.py
+	$(BIN)/python benchmarks/learning_rate.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

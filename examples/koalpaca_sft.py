@@ -12,43 +12,29 @@ All arguments of TernarySFTConfig (and so of TRL's SFTConfig) can be given; see 
 import hashlib
 import logging
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from transformers import AutoTokenizer
 from trl import TrlParser
 
-from bitsft import (
-    GenerationMetricsCallback,
-    TernarySFTConfig,
-    TernarySFTTrainer,
-    bleu,
-    cosine_similarity,
-    format_koalpaca,
-    format_rows,
-    read_rows,
-    rouge,
-)
+from bitsft import TernarySFTConfig, TernarySFTTrainer
+from bitsft.data import format_koalpaca, format_rows, read_rows
+from bitsft.metrics import GenerationMetricsCallback, bleu, cosine_similarity, rouge
 from bitsft.scratch import new_llama, train_tokenizer
 
 
 @dataclass
 class ScriptArguments:
-    data: str = field(
-        metadata={"help": "CSV, TSV, JSON, JSONL or Parquet file, or a Hub dataset id."}
-    )
+    data: str = field(metadata={"help": "CSV, TSV, JSON, JSONL or Parquet file, or a Hub id."})
     model: str | None = field(
-        default=None, metadata={"help": "Path or Hub id; without it a small Llama from nothing."}
+        default=None, metadata={"help": "Path or Hub id; default: a new Llama."}
     )
     columns: str = field(default="", metadata={"help": "Renames, e.g. instruction=Q,output=A."})
     header: str = field(default="", metadata={"help": "Column names of a file without a header."})
-    template: str = field(default="v1.1", metadata={"help": "KoAlpaca template: v1.0 or v1.1."})
-    eval_percent: int = field(default=5, metadata={"help": "Share of questions that are held out."})
-    eval_rows: int = field(default=200, metadata={"help": "Held-out rows to generate answers for."})
+    eval_percent: int = field(default=5, metadata={"help": "Share of questions that is held out."})
+    eval_rows: int = field(default=200, metadata={"help": "Held-out rows to answer, at most."})
     max_new_tokens: int = field(default=64, metadata={"help": "Longest generated answer."})
     hidden_size: int = field(default=256, metadata={"help": "Width of a new model."})
-    layers: int = field(default=4, metadata={"help": "Depth of a new model."})
-    vocab_size: int = field(default=4000, metadata={"help": "Vocabulary of a new model."})
 
 
 def is_held_out(row: dict, percent: int) -> bool:
@@ -65,31 +51,27 @@ def main() -> None:
         columns=dict(pair.split("=") for pair in script.columns.split(",") if pair) or None,
         header=script.header.split(",") if script.header else None,
     )
-    formatted = format_rows(
-        rows,
-        partial(format_koalpaca, template=script.template),
-        rejected_path=Path(config.output_dir) / "rejected.jsonl",
-    )
+    out = Path(config.output_dir)
+    formatted = format_rows(rows, format_koalpaca, rejected_path=out / "rejected.jsonl")
     dataset = formatted.dataset.shuffle(seed=config.seed)
     train = dataset.filter(lambda row: not is_held_out(row, script.eval_percent))
     held_out = dataset.filter(lambda row: is_held_out(row, script.eval_percent))
     held_out = held_out.select(range(min(script.eval_rows, len(held_out))))
     print(
-        f"{len(train)} rows to train on, {len(held_out)} held-out rows, {len(formatted.rejected)} rejected"
+        f"{len(train)} rows to train on, {len(held_out)} held out, {len(formatted.rejected)} rejected"
     )
 
     if script.model is None:
-        tokenizer = train_tokenizer(
-            (r["prompt"] + r["completion"] for r in train), script.vocab_size
-        )
-        model = new_llama(tokenizer, hidden_size=script.hidden_size, layers=script.layers)
+        texts = (row["prompt"] + row["completion"] for row in train)
+        tokenizer = train_tokenizer(texts, vocab_size=4000)
+        model = new_llama(tokenizer, hidden_size=script.hidden_size)
     else:
         model, tokenizer = script.model, AutoTokenizer.from_pretrained(script.model)
 
     scores = GenerationMetricsCallback(
         [rouge, bleu, cosine_similarity],
         max_new_tokens=script.max_new_tokens,
-        output_file=Path(config.output_dir) / "answers",
+        output_file=out / "answers",
     )
     trainer = TernarySFTTrainer(
         model,

@@ -60,7 +60,7 @@ def main() -> None:
 
     if script.model is None:
         tokenizer = train_tokenizer(row["prompt"] + row["completion"] for row in train)
-        model = new_llama(tokenizer, max_length=config.max_length or 4096)
+        model = new_llama(tokenizer, max_length=8192)
     else:
         model, tokenizer = script.model, AutoTokenizer.from_pretrained(script.model)
     print(token_budget(train, tokenizer, config.max_length))

@@ -8,6 +8,7 @@ from unittest import mock
 
 import pytest
 import torch
+import transformers
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 
@@ -104,10 +105,16 @@ def test_an_adapter_card_says_where_it_belongs(make_trainer: MakeTrainer, tmp_pa
 
 
 @pytest.fixture
-def hub() -> mock.MagicMock:
-    with mock.patch("transformers.trainer.hf_api") as factory:
-        factory.return_value.create_repo.return_value.repo_id = "me/ternary"
-        yield factory.return_value
+def hub(monkeypatch: pytest.MonkeyPatch) -> mock.MagicMock:
+    """The Hub's API, replaced where Trainer takes it from (which changed within transformers 5)."""
+    api = mock.MagicMock()
+    api.create_repo.return_value.repo_id = "me/ternary"
+    if "hf_api" in vars(transformers.trainer):
+        monkeypatch.setattr("transformers.trainer.hf_api", lambda: api)
+    else:
+        monkeypatch.setattr("transformers.trainer.create_repo", api.create_repo)
+        monkeypatch.setattr("transformers.trainer.upload_folder", api.upload_folder)
+    return api
 
 
 def uploaded_weight_dtype(folder: str) -> torch.dtype:

@@ -360,7 +360,9 @@ class TestGenerationMetrics:
 
         return GenerationMetricsCallback([rouge, constant], max_new_tokens=4)
 
-    def test_scores_reach_log_best_model_and_early_stopping(self, make_trainer: MakeTrainer) -> None:
+    def test_scores_reach_log_best_model_and_early_stopping(
+        self, make_trainer: MakeTrainer
+    ) -> None:
         scored: list[dict[str, object]] = []
         trainer = make_trainer(
             max_steps=8,
@@ -412,7 +414,9 @@ class TestGenerationMetrics:
         assert {"eval_a_rouge1", "eval_b_rouge1"} <= set(trainer.evaluate())
         assert "test_rouge1" in trainer.evaluate(number_rows(2), metric_key_prefix="test")
 
-    def test_rows_that_cannot_be_scored_fail_before_training(self, make_trainer: MakeTrainer) -> None:
+    def test_rows_that_cannot_be_scored_fail_before_training(
+        self, make_trainer: MakeTrainer
+    ) -> None:
         trainer = make_trainer(
             eval_strategy="steps",
             trainer={
