@@ -206,7 +206,18 @@ class TernarySFTTrainer(SFTTrainer):
         with hold_codes(self.model):
             output = super().train(*args, **kwargs)
             self._projection.finish()
+        self._take_autocast_off_the_model()
         return output
+
+    def _take_autocast_off_the_model(self) -> None:
+        """Who calls the trained model then gets what the saved one computes.
+
+        accelerate wraps the model's own forward for mixed precision and leaves it so. Its `unwrap_model`
+        would take TRL's fused head off, too. The trainer's evaluation turns autocast on by itself.
+        """
+        forward = vars(self.model).pop("_original_forward", None)
+        if forward is not None:
+            self.model.forward = forward
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs and self.model.training:
@@ -236,7 +247,7 @@ class TernarySFTTrainer(SFTTrainer):
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         self._projection.drop_codes()
-        with hold_codes(self.model):
+        with hold_codes(self.model), self.accelerator.autocast():
             output = super().evaluation_loop(*args, **kwargs)
             if self._rows_to_score is not None:
                 prefix = kwargs.get("metric_key_prefix", "eval")

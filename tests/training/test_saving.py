@@ -11,6 +11,7 @@ import torch
 import transformers
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedTokenizerFast
 
 from .conftest import MakeTrainer, number_rows
 
@@ -30,10 +31,14 @@ print(tokenizer.decode(expected["ids"][0]))
 """
 
 
+@pytest.mark.parametrize("bf16", [False, True])
 def test_the_saved_model_is_the_trained_model(
-    make_trainer: MakeTrainer, tmp_path: Path, tiny_tokenizer
-) -> None:  # type: ignore[no-untyped-def]
-    trainer = make_trainer(max_steps=6)
+    make_trainer: MakeTrainer,
+    tmp_path: Path,
+    tiny_tokenizer: PreTrainedTokenizerFast,
+    bf16: bool,
+) -> None:
+    trainer = make_trainer(max_steps=6, bf16=bf16)
     trainer.train()
     folder = tmp_path / "saved"
     trainer.save_model(str(folder))

@@ -259,6 +259,20 @@ class TestEvaluation:
         last = [e["eval_loss"] for e in trainer.state.log_history if "eval_loss" in e][-1]
         assert trainer.evaluate()["eval_loss"] == pytest.approx(last, rel=1e-6)
 
+    def test_mixed_precision_evaluates_alike_within_training_and_after(
+        self, make_trainer: MakeTrainer
+    ) -> None:
+        trainer = make_trainer(
+            bf16=True,
+            eval_strategy="steps",
+            eval_steps=4,
+            trainer={"eval_dataset": number_rows(4)},
+        )
+        trainer.train()
+        (within,) = [e["eval_loss"] for e in trainer.state.log_history if "eval_loss" in e]
+        assert trainer.evaluate()["eval_loss"] == within
+        trainer.train()  # a second call goes on in mixed precision
+
     def test_several_datasets_by_name(self, make_trainer: MakeTrainer) -> None:
         trainer = make_trainer(trainer={"eval_dataset": {"a": number_rows(2), "b": number_rows(4)}})
         metrics = trainer.evaluate()
