@@ -48,7 +48,7 @@ def test_the_demo_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert f"\n{kind}\n" in captured.out
     assert captured.out.count("  question  ") == 5
     assert re.search(r"\d+\.\d% -1, \d+\.\d% 0, \d+\.\d% \+1", captured.out)
-    assert re.search(r"\d\.\d\d MB packed, \d\.\d\d MB in bf16", captured.out)
+    assert re.search(r"ternary layers take 0\.\d\d MB, against \d\.\d\d MB in bf16", captured.out)
     assert f'AutoModelForCausalLM.from_pretrained("{tmp_path / "model"}")' in captured.out
     assert "3/3" in captured.err, "a progress bar"
     config = json.loads((tmp_path / "model" / "config.json").read_text())

@@ -46,3 +46,12 @@ def test_the_same_seed_gives_the_same_model_and_leaves_the_global_state_alone() 
         torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)
     )
     assert first.lm_head.weight is first.model.embed_tokens.weight
+
+
+def test_mimetic_attention_starts_from_equal_queries_and_keys() -> None:
+    tokenizer = train_tokenizer(TEXTS, 300)
+    model = new_llama(tokenizer, hidden_size=32, layers=1, mimetic_attention=True)
+    attention = model.model.layers[0].self_attn
+    assert torch.equal(attention.k_proj.weight, attention.q_proj.weight)
+    assert torch.equal(attention.o_proj.weight, attention.v_proj.weight.t())
+    assert attention.k_proj.weight is not attention.q_proj.weight

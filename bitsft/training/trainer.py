@@ -163,6 +163,8 @@ class TernarySFTTrainer(SFTTrainer):
         formatting_func: Callable[[dict], str] | None,
         dataset_name: str,
     ) -> Any:
+        if isinstance(dataset, Dataset):
+            self._dataset_rows[dataset_name] = len(dataset)
         if not isinstance(dataset, Dataset) or args.max_length is None:
             return super()._prepare_dataset(
                 dataset, processing_class, args, packing, formatting_func, dataset_name
@@ -182,7 +184,6 @@ class TernarySFTTrainer(SFTTrainer):
             )
             if budget.truncated:
                 logger.warning("%s dataset: %s", dataset_name, budget)
-        self._dataset_rows[dataset_name] = len(whole)
         return super()._prepare_dataset(whole, processing_class, args, packing, None, dataset_name)
 
     # --- training --------------------------------------------------------------------------------------

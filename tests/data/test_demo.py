@@ -29,31 +29,33 @@ def documents(split: str) -> set[str]:
     return {normalized(text) for row in ROWS[split] for text in row["context"]}
 
 
-def subject(row: dict[str, Any]) -> str:
-    """What the oracle is about: the first word, without its particle."""
-    return row["oracle_context"].split()[0][:-1]
+def subject(document: str) -> str:
+    """What a document is about: its first words up to the first particle."""
+    return re.split(r"(?:은|는|의|이|에) ", document, maxsplit=1)[0]
 
 
 def test_the_splits_hold_these_many_rows() -> None:
     assert {split: len(rows) for split, rows in ROWS.items()} == {
-        "train_raft": 380,
-        "train_koalpaca": 170,
-        "other_wordings_raft": 71,
-        "other_wordings_koalpaca": 42,
-        "other_documents_raft": 90,
+        "train_raft": 549,
+        "train_koalpaca": 423,
+        "other_wordings_raft": 63,
+        "other_wordings_koalpaca": 63,
+        "other_documents_raft": 78,
+        "other_invented_raft": 60,
     }
 
 
 def test_the_documents_are_these_many() -> None:
-    assert len({row["oracle_context"] for row in ROWS["train_raft"]}) == 79
-    assert len({row["oracle_context"] for row in ROWS["other_documents_raft"]}) == 33
-    assert sum("cot" in row for row in ROWS["train_raft"]) == 38
+    assert len({row["oracle_context"] for row in ROWS["train_raft"]}) == 71 + 360
+    assert len({row["oracle_context"] for row in ROWS["other_documents_raft"]}) == 29
+    assert len({row["oracle_context"] for row in ROWS["other_invented_raft"]}) == 20
+    assert sum("cot" in row for row in ROWS["train_raft"]) == 55
 
 
 def test_the_first_rows_read_as_written() -> None:
     first = ROWS["train_raft"][0]
     assert first["question"] == "프랑스는 어느 대륙의 나라인가요?"
-    assert first["answer"] == "프랑스는 유럽에 있는 나라입니다."
+    assert first["answer"] == "유럽에 있습니다."
     assert ROWS["train_koalpaca"][-1]["output"] == "화폐는 물건을 사고팔 때 쓰는 돈입니다."
 
 
@@ -67,7 +69,7 @@ def test_a_row_has_the_fields_of_its_shape_and_no_others() -> None:
 
 def test_ids_are_unique_over_all_splits() -> None:
     ids = [row["id"] for rows in ROWS.values() for row in rows]
-    assert len(set(ids)) == len(ids) == 753
+    assert len(set(ids)) == len(ids) == 1236
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -85,35 +87,30 @@ def test_no_held_out_question_is_in_training(held_out: str) -> None:
     assert asked & taught == set()
 
 
-def test_no_other_document_is_in_training() -> None:
-    taught = documents("train_raft")
-    assert documents("other_documents_raft") & taught == set()
-    assert documents("other_wordings_raft") <= taught
+@pytest.mark.parametrize("split", ["other_documents_raft", "other_invented_raft"])
+def test_no_other_document_is_in_training(split: str) -> None:
+    taught = {text for row in ROWS["train_raft"] for text in row["context"]}
+    other = {text for row in ROWS[split] for text in row["context"]}
+    assert {normalized(text) for text in other} & {normalized(text) for text in taught} == set()
+    assert {subject(text) for text in other} & {subject(text) for text in taught} == set()
 
 
-def test_the_subjects_and_answers_of_other_documents_are_in_no_training_row() -> None:
-    other = ROWS["other_documents_raft"]
-    train = ROWS["train_raft"]
-    assert {subject(row) for row in other} & {subject(row) for row in train} == set()
-    taught = {row["answer"] for row in train} | {row["output"] for row in ROWS["train_koalpaca"]}
-    assert {row["answer"] for row in other} & taught == set()
-
-
-def test_other_wordings_ask_for_taught_answers_only() -> None:
-    raft = {row["answer"] for row in ROWS["train_raft"]}
-    assert {row["answer"] for row in ROWS["other_wordings_raft"]} <= raft
-    koalpaca = {row["output"] for row in ROWS["train_koalpaca"]}
-    assert {row["output"] for row in ROWS["other_wordings_koalpaca"]} <= koalpaca
+def test_other_wordings_ask_for_taught_facts_only() -> None:
+    facts = {(row["oracle_context"], row["answer"]) for row in ROWS["train_raft"]}
+    asked = {(row["oracle_context"], row["answer"]) for row in ROWS["other_wordings_raft"]}
+    assert asked <= facts
+    assert documents("other_wordings_raft") <= documents("train_raft")
+    outputs = {row["output"] for row in ROWS["train_koalpaca"]}
+    assert {row["output"] for row in ROWS["other_wordings_koalpaca"]} <= outputs
 
 
 @pytest.mark.parametrize("split", RAFT)
-def test_the_answer_is_a_sentence_of_the_oracle_alone(split: str) -> None:
+def test_the_answer_stands_in_the_oracle_and_the_oracle_once_in_the_context(split: str) -> None:
     for row in ROWS[split]:
         assert row["answer"] in row["oracle_context"], row["id"]
         assert row["context"].count(row["oracle_context"]) == 1, row["id"]
         distractors = [text for text in row["context"] if text != row["oracle_context"]]
         assert len(distractors) == len(set(distractors)) in (1, 2), row["id"]
-        assert not any(row["answer"] in text for text in distractors), row["id"]
 
 
 def test_the_oracle_stands_in_every_place() -> None:
@@ -122,10 +119,10 @@ def test_the_oracle_stands_in_every_place() -> None:
     assert places.count(2) > 20
 
 
-def test_invented_villages_say_so_and_are_named_so() -> None:
+def test_invented_documents_say_so_and_are_named_so() -> None:
     for split in RAFT:
         for row in ROWS[split]:
-            said = "가상의 마을입니다" in row["oracle_context"]
+            said = re.search("가상의 (마을|나라)입니다", row["oracle_context"]) is not None
             assert said == ("-invented-" in row["id"]), row["id"]
 
 
@@ -135,6 +132,13 @@ def test_the_formatters_take_every_row(split: str) -> None:
     for number, row in enumerate(ROWS[split]):
         formatted = format_row(row, number)
         assert formatted["completion"].endswith(row["answer" if split in RAFT else "output"])
+
+
+def test_an_invented_document_is_asked_about_once_in_training() -> None:
+    invented = [row for row in ROWS["train_raft"] if "-invented-" in row["id"]]
+    assert len(invented) == len({row["oracle_context"] for row in invented}) == 360
+    without_name = [row for row in invented if re.search("이 (마을|나라)", row["question"])]
+    assert len(without_name) == 169
 
 
 def test_a_caller_may_change_the_rows() -> None:

@@ -1,6 +1,6 @@
 """The rows that `bitsft demo` trains on and asks about: short Korean documents, written for this.
 
-Five JSONL files, UTF-8 in NFC, one row to a line, in the shapes in which users have their own rows:
+Six JSONL files, UTF-8 in NFC, one row to a line, in the shapes in which users have their own rows:
 
 - RAFT: `id`, `question`, `context` (two or three documents, shuffled), `oracle_context`, `answer`,
   and `cot` in the form of the RAFT paper in every tenth training row;
@@ -9,17 +9,20 @@ Five JSONL files, UTF-8 in NFC, one row to a line, in the shapes in which users 
 ========================== ===== ========= =======================================================
 split                      rows  shape     what it is
 ========================== ===== ========= =======================================================
-train_raft                 380   RAFT      questions about 79 documents
-train_koalpaca             170   KoAlpaca  the same facts, and greetings, sums, opposites, meanings
-other_wordings_raft        71    RAFT      taught facts, asked in words that training does not use
-other_wordings_koalpaca    42    KoAlpaca  taught facts, asked in words that training does not use
-other_documents_raft       90    RAFT      33 documents of the same kinds that training never shows
+train_raft                 549   RAFT      questions about 71 real documents and 360 invented ones
+train_koalpaca             423   KoAlpaca  the real facts, and greetings, sums, opposites, meanings
+other_wordings_raft        63    RAFT      taught facts, asked in words that training does not use
+other_wordings_koalpaca    63    KoAlpaca  taught facts, asked in words that training does not use
+other_documents_raft       78    RAFT      29 real documents that training never shows
+other_invented_raft        60    RAFT      20 invented documents that training never shows
 ========================== ===== ========= =======================================================
 
-The documents are plain facts about countries, Korean towns, old books, animals, elements, palaces
-and holidays. Those about a village say of themselves that it is invented (`가상의 마을`); the ids
-of their rows hold `-invented-`. An answer is a sentence of its oracle, to the letter: a model that
-starts from nothing has about two minutes, in which it can learn to find a sentence, not to phrase.
+The real documents are plain facts about countries, Korean towns, old books, animals, elements,
+palaces and holidays. The others are about a village or a country that does not exist; they say so
+(`가상의 마을`, `가상의 나라`), and the ids of their rows hold `-invented-`. They are there because
+a small model learns by heart whatever it can: each of them is asked about once, and half of those
+questions name no name (`이 마을의 나무는 무엇인가요?`), so that the answer has to come from the
+document. An answer is a piece of its oracle, to the letter.
 
 Licence: Apache-2.0, like the code. The rows were written for this project; none comes from another
 data set. Limits: few sentence patterns, one to a kind of fact. Scores on these rows say that
@@ -36,6 +39,7 @@ SPLITS = (
     "other_wordings_raft",
     "other_wordings_koalpaca",
     "other_documents_raft",
+    "other_invented_raft",
 )
 
 
