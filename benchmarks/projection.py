@@ -25,7 +25,7 @@ from bitsft.scratch import new_llama, train_tokenizer
 from bitsft.ternary import ternary_layers
 
 SIZES = {"10 M": (384, 6), "30 M": (640, 6)}
-STEPS, WARM_UP_STEPS, TOKENS_PER_ROW, ROWS = 14, 4, 512, 4
+STEPS, WARM_UP_STEPS, TOKENS_PER_ROW, ROWS = 12, 2, 512, 4
 
 
 class Clock(TrainerCallback):

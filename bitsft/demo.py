@@ -17,6 +17,7 @@ It is a demonstration of the whole path, not of a useful model.
 import math
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,9 @@ def _run(output_dir: Path, steps: int, seed: int) -> dict[str, Any]:
 def _rows(*splits: str) -> Dataset:
     formatted: list[dict[str, Any]] = []
     for split in splits:
-        formatter = format_raft if split.endswith("raft") else format_koalpaca
+        # Short prompts: no instruction before the documents, and the final answer alone.
+        raft = partial(format_raft, instruction="", with_cot=False)
+        formatter = raft if split.endswith("raft") else format_koalpaca
         formatted.extend(format_rows(load_demo_rows(split), formatter, strict=True).dataset)
     return Dataset.from_list(formatted)
 

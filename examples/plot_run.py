@@ -38,7 +38,8 @@ def main() -> None:
                 )
         axis.set(xlabel="optimizer step", ylabel=label)
         axis.grid(alpha=0.3)
-        axis.legend()
+        if axis.lines:
+            axis.legend()
     figure.savefig(arguments.picture, dpi=120)
 
 

@@ -3,7 +3,7 @@
 Every field of `SFTConfig` keeps its name and meaning. One default differs: the learning rate, 2e-4 where
 TRL has 2e-5. A code flips only when its latent weight crosses γ/2, so ternary models are fine-tuned with
 about ten times the dense rate (Axolotl's guide for 1.58-bit fine-tuning: "~10×", 5e-4 in its Falcon-E
-example; docs/numerics.md has our own measurement).
+example; docs/numerics.md has what we measured ourselves).
 """
 
 import copy
