@@ -216,7 +216,7 @@ class TernarySFTTrainer(SFTTrainer):
         accelerate wraps the model's own forward for mixed precision and leaves it so. Its `unwrap_model`
         would take TRL's fused head off, too. The trainer's evaluation turns autocast on by itself.
         """
-        forward = vars(self.model).pop("_original_forward", None)
+        forward = self.model.__dict__.pop("_original_forward", None)
         if forward is not None:
             self.model.forward = forward
 
