@@ -66,7 +66,7 @@ def main() -> None:
     replace_linear_with_bitlinear(model)
     trainer = TernarySFTTrainer(model, config, **data)
     rounded_loss = trainer.evaluate()["eval_loss"]
-    trainer.train()
+    trainer.train(resume_from_checkpoint=config.resume_from_checkpoint)
     trained_loss = trainer.evaluate()["eval_loss"]
     trainer.save_model()
 

@@ -82,7 +82,7 @@ def main() -> None:
         callbacks=[scores],
     )
     before = trainer.evaluate()
-    trainer.train()
+    trainer.train(resume_from_checkpoint=config.resume_from_checkpoint)
     after = trainer.evaluate()
     trainer.save_model()
     trainer.save_state()

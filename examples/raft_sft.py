@@ -76,7 +76,7 @@ def main() -> None:
         processing_class=tokenizer,
         callbacks=[scores] if held_out is not None else None,
     )
-    trainer.train()
+    trainer.train(resume_from_checkpoint=config.resume_from_checkpoint)
     if held_out is not None:
         print(trainer.evaluate())
     trainer.save_model()
