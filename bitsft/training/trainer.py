@@ -25,9 +25,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from accelerate.optimizer import AcceleratedOptimizer
 from datasets import Dataset
-from torch import nn
 from transformers import (
-    AutoProcessor,
     DataCollator,
     EvalPrediction,
     PreTrainedModel,
@@ -35,20 +33,19 @@ from transformers import (
     ProcessorMixin,
     TrainerCallback,
     TrainingArguments,
-    set_seed,
 )
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput
 from trl import SFTTrainer
-from trl.trainer.utils import create_model_from_path, get_config_model_id
+from trl.trainer.utils import get_config_model_id
 
 from bitsft.checkpoint.packed import check_packable, packed_config, packed_state_dict
 from bitsft.data.budget import token_budget
 from bitsft.metrics.callback import GenerationMetricsCallback
 from bitsft.ternary.linear import hold_codes
-from bitsft.ternary.pack import CODES_PER_BYTE
 from bitsft.ternary.replace import replace_linear_with_bitlinear
 from bitsft.training.callbacks import ProjectionCallback
-from bitsft.training.config import TernarySFTConfig, as_ternary_config
+from bitsft.training.config import as_ternary_config
+from bitsft.training.loading import fits_packed_format, load_model
 from bitsft.training.model_card import ternary_model_card
 from bitsft.training.projection import Projection
 
@@ -117,8 +114,8 @@ class TernarySFTTrainer(SFTTrainer):
         model_id = model if isinstance(model, str) else get_config_model_id(model.config)
         args = as_ternary_config(args, model_id.split("/")[-1])
         if isinstance(model, str):
-            model, processing_class, args = _load(model, processing_class, args)
-        replace_linear_with_bitlinear(model, filter_fn=_packable)
+            model, processing_class, args = load_model(model, processing_class, args)
+        replace_linear_with_bitlinear(model, filter_fn=fits_packed_format)
         if isinstance(model, PreTrainedModel):
             check_packable(model)
         self._raw_eval_dataset = eval_dataset
@@ -352,46 +349,3 @@ class TernarySFTTrainer(SFTTrainer):
         )
         directory.mkdir(parents=True, exist_ok=True)
         card.save(directory / "README.md")
-
-
-def _packable(module: nn.Module, name: str) -> bool:
-    """Whether transformers' packed format can hold this layer once it is ternary."""
-    if isinstance(module, nn.Linear) and module.out_features % CODES_PER_BYTE:
-        logger.warning(
-            "%s stays in full precision: its %d output features are no multiple of %d, which packed "
-            "checkpoints need.",
-            name,
-            module.out_features,
-            CODES_PER_BYTE,
-        )
-        return False
-    return True
-
-
-def _load(
-    path: str,
-    processing_class: PreTrainedTokenizerBase | ProcessorMixin | None,
-    args: TernarySFTConfig,
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase | ProcessorMixin, TernarySFTConfig]:
-    """Model and tokenizer by path or Hub id, loaded as TRL 1.16 does, before TRL gets to wrap them."""
-    set_seed(args.seed)
-    options = dict(args.model_init_kwargs or {})
-    if options.get("quantization_config") is not None:
-        raise ValueError(
-            "model_init_kwargs holds a quantization_config; ternary weights and other quantization exclude "
-            "each other. Leave it out, or use trl.SFTTrainer for QLoRA."
-        )
-    if args.distributed_state.distributed_type in ("MULTI_GPU", "DEEPSPEED"):
-        options["device_map"] = None
-    options.setdefault("trust_remote_code", args.trust_remote_code)
-    model = create_model_from_path(path, **options)
-    if processing_class is None:
-        processing_class = AutoProcessor.from_pretrained(
-            get_config_model_id(model.config),
-            revision=options.get("revision"),
-            trust_remote_code=args.trust_remote_code,
-        )
-    if args.model_init_kwargs is not None:
-        args = copy.copy(args)  # TRL warns of options that it did not use itself
-        args.model_init_kwargs = None
-    return model, processing_class, args

@@ -111,6 +111,7 @@ def test_callbacks_that_edit_weights_behind_the_version_counter(
         trainer={"eval_dataset": number_rows(2), "callbacks": [editor]},
     )
     trainer.train()
+    assert len(checked_forward) > 4 * 14, "every layer, in training and in evaluation"
 
 
 def test_load_state_dict_and_casting_inside_training(
@@ -124,6 +125,7 @@ def test_load_state_dict_and_casting_inside_training(
             model.load_state_dict(self.start)
 
     make_trainer(trainer={"callbacks": [Restore()]}).train()
+    assert len(checked_forward) == 4 * 14
 
 
 class Killed(Exception):

@@ -1,0 +1,65 @@
+"""The model by path or Hub id, loaded as TRL 1.16 loads it, but before TRL gets to wrap it.
+
+TRL loads, wraps with PEFT and fuses the head in one constructor; ternary layers have to be there in between.
+"""
+
+import copy
+import logging
+
+from torch import nn
+from transformers import (
+    AutoProcessor,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    ProcessorMixin,
+    set_seed,
+)
+from trl.trainer.utils import create_model_from_path, get_config_model_id
+
+from bitsft.ternary.pack import CODES_PER_BYTE
+from bitsft.training.config import TernarySFTConfig
+
+logger = logging.getLogger(__name__)
+
+
+def fits_packed_format(module: nn.Module, name: str) -> bool:
+    """Whether transformers' packed format can hold this layer once it is ternary."""
+    if isinstance(module, nn.Linear) and module.out_features % CODES_PER_BYTE:
+        logger.warning(
+            "%s stays in full precision: its %d output features are no multiple of %d, which packed "
+            "checkpoints need.",
+            name,
+            module.out_features,
+            CODES_PER_BYTE,
+        )
+        return False
+    return True
+
+
+def load_model(
+    path: str,
+    processing_class: PreTrainedTokenizerBase | ProcessorMixin | None,
+    args: TernarySFTConfig,
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase | ProcessorMixin, TernarySFTConfig]:
+    """Model and tokenizer by path or Hub id, loaded as TRL 1.16 does, before TRL gets to wrap them."""
+    set_seed(args.seed)
+    options = dict(args.model_init_kwargs or {})
+    if options.get("quantization_config") is not None:
+        raise ValueError(
+            "model_init_kwargs holds a quantization_config; ternary weights and other quantization exclude "
+            "each other. Leave it out, or use trl.SFTTrainer for QLoRA."
+        )
+    if args.distributed_state.distributed_type in ("MULTI_GPU", "DEEPSPEED"):
+        options["device_map"] = None
+    options.setdefault("trust_remote_code", args.trust_remote_code)
+    model = create_model_from_path(path, **options)
+    if processing_class is None:
+        processing_class = AutoProcessor.from_pretrained(
+            get_config_model_id(model.config),
+            revision=options.get("revision"),
+            trust_remote_code=args.trust_remote_code,
+        )
+    if args.model_init_kwargs is not None:
+        args = copy.copy(args)  # TRL warns of options that it did not use itself
+        args.model_init_kwargs = None
+    return model, processing_class, args
