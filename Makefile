@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/bitsft demo
 
-# One thread a worker: two workers with two threads each would wait for each other most of the time.
+# One thread a worker: two workers with two threads each would slow each other down (docs/performance.md).
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 

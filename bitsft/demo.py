@@ -8,8 +8,7 @@ asked before and after, none of which is in the training rows:
 - other documents: real ones that were never seen, to be answered from the text that is given;
 - invented documents: the same for places that do not exist, whose documents say so.
 
-One thread is used: the model is so small that a second one gains little, and loses all of it when anything
-else runs on the machine.
+One thread is used, so that the time does not depend on what else runs on the machine (docs/performance.md).
 
 It is a demonstration of the whole path, not of a useful model.
 """
