@@ -157,12 +157,15 @@ def _to_bitlinear(
             linear = _unpacked(module)
         elif not module.online_quant:
             linear = _rescaled(module)
-    return BitLinear158.from_linear(
+    layer = BitLinear158.from_linear(
         linear,  # type: ignore[arg-type]
         activation_bits=activation_bits,
         granularity=granularity,
         full_name=name,
     )
+    if isinstance(module, AutoBitLinear) and module.online_quant:
+        layer.on_grid = False  # online layers take γ from the mean, whatever the weight looks like
+    return layer
 
 
 def _unpacked(module: nn.Module) -> nn.Linear:

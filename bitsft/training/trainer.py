@@ -38,7 +38,9 @@ from transformers.trainer_utils import EvalLoopOutput, TrainOutput
 from trl import SFTTrainer
 from trl.trainer.utils import get_config_model_id
 
-from bitsft.checkpoint.packed import check_packable, packed_config, packed_state_dict
+from bitsft.checkpoint.packed import PACKED, check_packable
+from bitsft.checkpoint.safetensors_format import CheckpointTensors, config_for
+from bitsft.checkpoint.source import source_from_model
 from bitsft.data.budget import token_budget
 from bitsft.metrics.callback import GenerationMetricsCallback
 from bitsft.ternary.linear import hold_codes
@@ -297,8 +299,9 @@ class TernarySFTTrainer(SFTTrainer):
             super()._save(output_dir, state_dict)
             return
         self._projection.drop_codes()
-        with packed_config(self.model):
-            super()._save(output_dir, packed_state_dict(self.model, state_dict))
+        tensors = CheckpointTensors(source_from_model(self.model, state_dict), PACKED)
+        with config_for(self.model, PACKED):
+            super()._save(output_dir, tensors.read_all())
         if self.is_world_process_zero():
             self._write_model_card(Path(output_dir or self.args.output_dir))
 

@@ -1,6 +1,8 @@
 """The `bitsft` command.
 
     bitsft demo        train a small ternary model on Korean rows that ship with the package
+    bitsft export      a ternary model into the format of another runtime
+    bitsft verify      whether two forms of a model compute the same
     bitsft --version
 
 Each verb imports what it needs when it runs, so that `bitsft --help` answers at once.
@@ -13,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import bitsft
+from bitsft.cli.export import add_export_arguments
+from bitsft.cli.verify import add_verify_arguments
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,6 +64,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
     demo.set_defaults(run=_demo)
+
+    add_export_arguments(
+        verbs.add_parser(
+            "export",
+            help="write a ternary model in the format of transformers, llama.cpp, bitnet.cpp, vLLM, ...",
+            description="Writes a ternary model in the format of another runtime. Nothing is lost silently: "
+            "what a format cannot hold is refused before the first file is written.",
+        )
+    )
+    add_verify_arguments(
+        verbs.add_parser(
+            "verify",
+            help="compare the logits, perplexity and tokenization of a model and its export",
+            description="Runs both on the same texts and compares what they compute. Exit status: 0 within the "
+            "bounds, 3 beyond them, 1 for an error.",
+        )
+    )
     return parser
 
 
@@ -68,7 +89,3 @@ def _demo(parsed: argparse.Namespace) -> int:
 
     run_demo(parsed.output_dir, steps=parsed.steps, seed=parsed.seed)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

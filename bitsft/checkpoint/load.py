@@ -1,0 +1,190 @@
+"""`load_ternary`: any ternary checkpoint, or a full-precision one, as a model that can be trained.
+
+    1  open the files; read their headers and the scales                   files.py, stored_form.py
+    2  check them against the model; decide which layers become ternary    outline.py
+    3  let transformers load the values: γ·codes for packed layers, each made when its turn comes
+    4  turn exactly the layers that are ternary in the checkpoint into BitLinear158
+
+transformers names, ties, converts and places the tensors, so any architecture of its can be read. It does not see
+the quantization_config: its own unpacking needs a C++ compiler, and fails for `autobitlinear` offline in
+transformers 5.0 to 5.12.1. Memory: the loaded model and the few tensors in conversion (it uses four threads).
+
+γ of a packed `bitlinear` layer is the float32 number whose reciprocal is the stored one, where it exists: forward
+divides by 1/γ, so in float32 the logits are those of stock transformers to the bit.
+
+Limits: layers may not be spread over devices (they could not be replaced); a custom generate function beside
+remote code is not picked up.
+"""
+
+import logging
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from transformers import GenerationConfig, PreTrainedModel
+
+from bitsft.checkpoint.files import INDEX_FILE, SINGLE_FILE
+from bitsft.checkpoint.outline import TernaryCheckpoint, open_ternary
+from bitsft.checkpoint.stored_form import ScaleConvention
+from bitsft.ternary.linear import ternary_layers
+from bitsft.ternary.quantize import Granularity
+from bitsft.ternary.replace import FilterFn, replace_linear_with_bitlinear
+
+logger = logging.getLogger(__name__)
+
+
+def load_ternary(
+    path_or_hub_id: str | os.PathLike[str],
+    *,
+    dtype: torch.dtype | str | None = torch.float32,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    filter_fn: FilterFn | None = None,
+    activation_bits: int | None = 8,
+    granularity: Granularity = "tensor",
+    scale_convention: ScaleConvention | None = None,
+    device_map: Any = None,
+    **model_kwargs: Any,
+) -> PreTrainedModel:
+    """Load a checkpoint as a trainable model with `BitLinear158` layers.
+
+    Packed checkpoints come back on the grid (the weight is exactly γ·codes), master weights and full-precision
+    models as latent weights. The layers that are ternary in the checkpoint become ternary, and no others; of a
+    full-precision model, those that `replace_linear_with_bitlinear` takes.
+
+    Args:
+        path_or_hub_id: A folder, or the id of a model on the Hugging Face Hub, which is then downloaded.
+        dtype: float32, bfloat16 or float16 (also as a string), or `"auto"` for the one in config.json. The short
+            ones round γ, and the codes of master weights that are stored in float32; that is logged.
+        revision: Branch, tag or commit on the Hub.
+        trust_remote_code: Allow model code that lies in the checkpoint.
+        filter_fn: `filter_fn(module, full_name) -> bool`; False keeps a layer dense that would become ternary.
+            The module's weight is on the meta device. Default: none is kept.
+        activation_bits: See `replace_linear_with_bitlinear`.
+        granularity: See `replace_linear_with_bitlinear`.
+        scale_convention: `"divide"` or `"multiply"`: what a packed checkpoint's weight_scale does, where its
+            config.json is wrong.
+        device_map: As in `from_pretrained`, but one device.
+        **model_kwargs: More for `from_pretrained` (`attn_implementation`, `key_mapping`, values of the config, …)
+            or for the download (`token`, `cache_dir`, `force_download`, `local_files_only`).
+
+    Returns:
+        The model, in evaluation mode as from `from_pretrained`. Its weights require gradients and its config has
+        no quantization_config.
+
+    Raises:
+        FileNotFoundError: No such folder or Hub model, no weights, a missing shard, no config.json.
+        ValueError: Damaged or mixed-up files; config.json and tensors disagree; scales in the other convention;
+            tensors that the model lacks, that it needs or that do not fit it; a layer that is ternary in the
+            checkpoint but cannot be in bitsft (an output head, a router); an option that does not apply.
+    """
+    folder = _local_folder(path_or_hub_id, revision, model_kwargs)
+    checkpoint = open_ternary(
+        folder,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+        filter_fn=filter_fn,
+        activation_bits=activation_bits,
+        granularity=granularity,
+        scale_convention=scale_convention,
+        **model_kwargs,
+    )
+    files, form = checkpoint.files, checkpoint.form
+    warn_of_rounding(checkpoint)
+    model = checkpoint.from_pretrained(form.tensors(files, checkpoint.dtype), device_map=device_map)
+    if transformers.__version__ == "5.3.0":
+        model.tie_weights()  # it leaves tied embeddings of remote code on the meta device
+    replace_linear_with_bitlinear(
+        model,
+        filter_fn=lambda _, name: name in checkpoint.ternary,
+        activation_bits=activation_bits,
+        granularity=granularity,
+    )
+    if form.kind == "online":
+        for layer in ternary_layers(model).values():
+            layer.on_grid = False  # its γ is the mean, even where the weight lies on some grid
+    if model.can_generate() and model_kwargs.get("generation_config") is None:
+        model.generation_config = _generation_config(folder)
+    model.name_or_path = model.config.name_or_path = str(path_or_hub_id)
+    return model
+
+
+def warn_of_rounding(checkpoint: TernaryCheckpoint) -> None:
+    """Log what loading in the checkpoint's `dtype` changes.
+
+    Raises:
+        ValueError: A γ becomes zero or infinite in it.
+    """
+    files, dtype = checkpoint.files, checkpoint.dtype
+    worst, where = 0.0, ""
+    for layer, scale in checkpoint.form.scales.items():
+        rounded = scale.to(dtype).float()
+        if not 0 < rounded < math.inf:
+            raise ValueError(
+                f"{layer}: γ is {scale.item():.3g}, which {dtype} cannot hold. Load in float32 or bfloat16."
+            )
+        change = abs(rounded.item() / scale.item() - 1)
+        if change > worst:
+            worst, where = change, layer
+    if worst:
+        logger.warning(
+            "%s rounds the weight scales γ, by up to %.2f %% (%s), so logits differ a little from the "
+            "checkpoint's. Load in float32 to keep them.",
+            dtype,
+            100 * worst,
+            where,
+        )
+    masters = [
+        name for name in (f"{layer}.weight" for layer in checkpoint.ternary) if name in files
+    ]
+    wider = [name for name in masters if files.dtype(name).itemsize > dtype.itemsize]
+    if wider:
+        logger.warning(
+            "%s rounds %d master weights, which are stored in %s; where one lies beside a rounding boundary, its "
+            "code changes. Load in float32 to keep the codes.",
+            dtype,
+            len(wider),
+            files.dtype(wider[0]),
+        )
+
+
+def _local_folder(
+    path_or_hub_id: str | os.PathLike[str], revision: str | None, options: dict[str, Any]
+) -> Path:
+    """The folder itself, or where the Hub's files were downloaded to; takes the download's options out."""
+    names = ("token", "cache_dir", "force_download", "local_files_only")
+    download = {name: options.pop(name) for name in names if name in options}
+    path = Path(path_or_hub_id)
+    hub_id = str(path_or_hub_id)
+    if path.exists() or path.is_absolute() or hub_id.startswith(".") or hub_id.count("/") > 1:
+        return path
+    try:
+        folder = Path(
+            snapshot_download(
+                hub_id, revision=revision, allow_patterns=["*.json", "*.py"], **download
+            )
+        )
+        commit = folder.name  # both downloads from one state of the repository
+        weights = [SINGLE_FILE]
+        if (folder / INDEX_FILE).is_file():
+            weights = ["model-*.safetensors"]
+        snapshot_download(hub_id, revision=commit, allow_patterns=weights, **download)
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
+        raise FileNotFoundError(
+            f"{hub_id!r} is no folder here, and no model of that name could be fetched from the Hugging Face Hub: {error}"
+        ) from error
+    return folder
+
+
+def _generation_config(folder: Path) -> GenerationConfig:
+    """As `from_pretrained` finds it: generation_config.json, else what config.json says of generation."""
+    if (folder / "generation_config.json").is_file():
+        return GenerationConfig.from_pretrained(folder)
+    return GenerationConfig.from_pretrained(
+        folder, config_file_name="config.json", _from_model_config=True
+    )

@@ -1,0 +1,106 @@
+"""A checkpoint folder as a `TernarySource`: each tensor is read from its file when it is asked for.
+
+Layers are quantized as `load_ternary` would with its default dtype, float32: packed ones have their own codes and
+γ, masters are projected, full-precision weights too unless they lie on the grid already.
+
+Limits: the names in the files must be those of the model's modules. Where transformers renames or stacks tensors on
+loading (experts in one parameter, say) the model is loaded whole instead, which is logged.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bitsft.checkpoint.load import load_ternary
+from bitsft.checkpoint.outline import TernaryCheckpoint, open_ternary
+from bitsft.checkpoint.source import TernarySource, outline_of, source_from_model, untied_names
+from bitsft.ternary.linear import ternary_layers
+from bitsft.ternary.quantize import grid_scale, latents_from_grid, quantize_weight
+
+logger = logging.getLogger(__name__)
+
+
+def source_from_folder(
+    directory: str | os.PathLike[str], *, trust_remote_code: bool = False
+) -> TernarySource:
+    """The source that reads from a folder in any form that `load_ternary` reads.
+
+    Args:
+        directory: The folder.
+        trust_remote_code: Allow model code that lies in the folder.
+
+    Returns:
+        The source.
+
+    Raises:
+        FileNotFoundError, ValueError: As `load_ternary`; from the source's functions: a weight holds NaN
+            or infinite values.
+    """
+    folder = Path(directory)
+    checkpoint = open_ternary(folder, dtype="auto", trust_remote_code=trust_remote_code)
+    names = _names_in_files(checkpoint)
+    if names is None:
+        logger.warning(
+            "%s: transformers renames or stacks its tensors on loading, so the whole model is loaded instead of one "
+            "tensor at a time.",
+            folder,
+        )
+        return source_from_model(load_ternary(folder, trust_remote_code=trust_remote_code))
+    return _source(checkpoint, names)
+
+
+def _names_in_files(checkpoint: TernaryCheckpoint) -> list[str] | None:
+    """The model's tensors, tied ones once, where the files call them the same; else None."""
+    files = checkpoint.files
+    names = untied_names(checkpoint.outline, checkpoint.outline.state_dict())
+    scales = {f"{layer}.weight_scale" for layer in checkpoint.form.scales}
+    tied = set(checkpoint.outline.all_tied_weights_keys)
+    others = set(files.names) - set(names) - scales - tied
+    return None if others or any(name not in files for name in names) else names
+
+
+def _source(checkpoint: TernaryCheckpoint, names: list[str]) -> TernarySource:
+    model, files, form = checkpoint.outline, checkpoint.files, checkpoint.form
+    layers = ternary_layers(model)
+
+    def read_masters(name: str) -> tuple[Tensor, bool]:
+        weight = files.read(f"{name}.weight").float()
+        return weight, form.kind == "dense" and bool(grid_scale(weight)[1])
+
+    def read_layer(name: str) -> tuple[Tensor, Tensor]:
+        if form.kind == "packed":
+            return form.read_packed(files, name)
+        weight, on_grid = read_masters(name)
+        codes, scale = quantize_weight(weight, on_grid=on_grid)
+        if not bool(torch.isfinite(scale)):
+            path = files.file_of(f"{name}.weight")
+            raise ValueError(
+                f"{path}: tensor '{name}.weight' holds NaN or infinite values, so there is nothing to export."
+            )
+        return codes, scale
+
+    def read_latent(name: str) -> Tensor:
+        if form.kind != "packed":
+            weight, on_grid = read_masters(name)
+            if not on_grid:
+                return weight
+        return latents_from_grid(*read_layer(name))
+
+    ternary_weights = {f"{name}.weight" for name in layers}
+    dense = {
+        name: torch.empty(files.shape(name), dtype=files.dtype(name), device="meta")
+        for name in names
+        if name not in ternary_weights
+    }
+    return TernarySource(
+        model,
+        layers,
+        list(dense),
+        read_layer,
+        read_latent,
+        read_dense=files.read,
+        outline=outline_of(model, layers, dense, dict.fromkeys(layers, torch.float32)),
+    )
