@@ -9,7 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bitsft.checkpoint import load_ternary as load_ternary
     from bitsft.checkpoint import save_ternary as save_ternary
+    from bitsft.checkpoint import verify as verify
     from bitsft.data import format_koalpaca as format_koalpaca
     from bitsft.data import format_raft as format_raft
     from bitsft.data import format_rows as format_rows
@@ -43,12 +45,14 @@ _STAGE_OF = {
     "format_raft": "data",
     "format_rows": "data",
     "generate_completions": "metrics",
+    "load_ternary": "checkpoint",
     "read_rows": "data",
     "replace_linear_with_bitlinear": "ternary",
     "rouge": "metrics",
     "save_ternary": "checkpoint",
     "ternary_stats": "ternary",
     "token_budget": "data",
+    "verify": "checkpoint",
 }
 
 __all__ = ["__version__", *_STAGE_OF]

@@ -1,4 +1,7 @@
 """The formats in and out."""
 
+from bitsft.checkpoint.load import load_ternary as load_ternary
 from bitsft.checkpoint.packed import check_packable as check_packable
-from bitsft.checkpoint.packed import save_ternary as save_ternary
+from bitsft.checkpoint.proof import VerifyReport as VerifyReport
+from bitsft.checkpoint.proof import verify as verify
+from bitsft.checkpoint.save import save_ternary as save_ternary

@@ -31,9 +31,9 @@ from transformers import GenerationConfig, PreTrainedModel
 from bitsft.checkpoint.files import INDEX_FILE, SINGLE_FILE
 from bitsft.checkpoint.outline import TernaryCheckpoint, open_ternary
 from bitsft.checkpoint.stored_form import ScaleConvention
-from bitsft.ternary.linear import ternary_layers
-from bitsft.ternary.quantize import Granularity
-from bitsft.ternary.replace import FilterFn, replace_linear_with_bitlinear
+from bitsft.ternary.linear import BitLinear158
+from bitsft.ternary.quantize import Granularity, grid_scale
+from bitsft.ternary.replace import FilterFn
 
 logger = logging.getLogger(__name__)
 
@@ -99,19 +99,50 @@ def load_ternary(
     model = checkpoint.from_pretrained(form.tensors(files, checkpoint.dtype), device_map=device_map)
     if transformers.__version__ == "5.3.0":
         model.tie_weights()  # it leaves tied embeddings of remote code on the meta device
-    replace_linear_with_bitlinear(
-        model,
-        filter_fn=lambda _, name: name in checkpoint.ternary,
-        activation_bits=activation_bits,
-        granularity=granularity,
-    )
-    if form.kind == "online":
-        for layer in ternary_layers(model).values():
-            layer.on_grid = False  # its γ is the mean, even where the weight lies on some grid
+    _take_ternary_layers(model, checkpoint)
     if model.can_generate() and model_kwargs.get("generation_config") is None:
         model.generation_config = _generation_config(folder)
     model.name_or_path = model.config.name_or_path = str(path_or_hub_id)
     return model
+
+
+def _take_ternary_layers(model: PreTrainedModel, checkpoint: TernaryCheckpoint) -> None:
+    """Put the outline's ternary layers over the model's parameters.
+
+    Whether a weight lies on the grid follows from the form, except in a dense checkpoint: so only there are
+    weights looked at closely (replace_linear_with_bitlinear has to do that for each, which takes longer than
+    loading it).
+    """
+    for name, layer in checkpoint.outline.named_modules(remove_duplicate=False):
+        if not isinstance(layer, BitLinear158):
+            continue
+        linear = model.get_submodule(name)
+        if "_hf_hook" in vars(linear):
+            raise ValueError(
+                f"{name}: device_map spreads the model over devices by accelerate hooks, which a ternary layer would "
+                "lose. Use device_map=None or one device."
+            )
+        weight = linear.weight.detach()
+        smallest, largest = weight.aminmax()
+        if not bool(torch.isfinite(largest - smallest)):
+            raise ValueError(
+                f"{checkpoint.files.directory}: the weight of {name} holds NaN or infinite values. Fetch the files "
+                "again; if training had diverged before they were written, use an earlier checkpoint."
+            )
+        layer.weight, layer.bias = linear.weight, linear.bias
+        layer.on_grid = checkpoint.form.kind == "packed" or (
+            checkpoint.form.kind == "dense"
+            and _is_on_grid(weight[:1], layer.granularity)  # settles it for nearly all others
+            and _is_on_grid(weight, layer.granularity)
+            and bool(smallest < 0 or largest > 0)
+        )
+        model.set_submodule(name, layer.eval())
+    logger.info("%s: %d ternary layers loaded", type(model).__name__, len(checkpoint.ternary))
+
+
+def _is_on_grid(weight: torch.Tensor, granularity: Granularity) -> bool:
+    magnitude, on_grid = grid_scale(weight, granularity)
+    return bool((on_grid | (magnitude == 0)).all())  # zeros fit any grid
 
 
 def warn_of_rounding(checkpoint: TernaryCheckpoint) -> None:

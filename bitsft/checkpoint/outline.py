@@ -98,8 +98,8 @@ def open_ternary(
         if model_kwargs.pop(name, None) is not None:
             raise ValueError(f"load_ternary takes no {name}: {reason}.")
     folder = Path(directory)
-    raw_config = read_config(folder)
     files = open_checkpoint(folder)
+    raw_config = read_config(folder)
     form = stored_form(files, raw_config, scale_convention)
     dtype = _dtype(dtype, raw_config)
     config = model_kwargs.pop("config", None)

@@ -74,7 +74,7 @@ def write_safetensors(
                     tensor = read(name)
                     _check_as_outlined(name, tensor, outline[name])
                     file.write(
-                        memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+                        tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
                     )
                     bar.update(_size(tensor))
     if split.is_sharded:

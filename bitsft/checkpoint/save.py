@@ -12,10 +12,10 @@ is read and written tensor by tensor, in the memory of its largest shard. Everyt
 first file is written, and the target changes only when all is there (replaced_folder.py).
 """
 
-import logging
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,18 +24,18 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from bitsft.checkpoint.compressed_tensors import COMPRESSED_TENSORS
 from bitsft.checkpoint.dense import DENSE
+from bitsft.checkpoint.gguf.i2_s import check_i2_s, check_i2_s_file, write_i2_s
+from bitsft.checkpoint.gguf.writer import check_gguf, write_gguf
 from bitsft.checkpoint.latent import LATENT
 from bitsft.checkpoint.load import load_ternary
 from bitsft.checkpoint.packed import PACKED
+from bitsft.checkpoint.proof import VerifyReport
+from bitsft.checkpoint.proof import verify as verify_agreement
 from bitsft.checkpoint.replaced_folder import replaced_folder
 from bitsft.checkpoint.safetensors_format import CheckpointTensors, SafetensorsFormat, config_for
 from bitsft.checkpoint.safetensors_stream import write_safetensors
 from bitsft.checkpoint.source import TernarySource, source_from_model
 from bitsft.checkpoint.source_folder import source_from_folder
-from bitsft.checkpoint.verify import verify as verify_agreement
-from bitsft.checkpoint.verify_report import VerifyReport
-
-logger = logging.getLogger(__name__)
 
 Format = Literal["transformers", "latent", "dense", "compressed-tensors", "gguf", "i2_s"]
 SAFETENSORS_FORMATS = {f.name: f for f in (PACKED, LATENT, DENSE, COMPRESSED_TENSORS)}
@@ -109,7 +109,9 @@ def save_ternary(
         else:
             _write_gguf(source, format, target, tokenizer, gguf_type, pre_tokenizer)
         if verify:
-            report = _verify(folder or model, source, format, target, verify_texts, tokenizer)
+            report = _verify(
+                folder or model, source, format, target, Path(directory), verify_texts, tokenizer
+            )
     return report
 
 
@@ -198,12 +200,8 @@ def _check_gguf(
             "model's folder (tokenizer.save_pretrained(folder))."
         )
     if format == "gguf":
-        from bitsft.checkpoint.gguf.writer import check_gguf
-
         check_gguf(source, tokenizer, gguf_type, pre_tokenizer=pre_tokenizer)
     else:
-        from bitsft.checkpoint.gguf.i2_s import check_i2_s
-
         check_i2_s(source, tokenizer, pre_tokenizer=pre_tokenizer)
 
 
@@ -218,13 +216,9 @@ def _write_gguf(
     if tokenizer is None:
         return  # refused before
     if format == "gguf":
-        from bitsft.checkpoint.gguf.writer import write_gguf
-
         file = target / f"model-{gguf_type}.gguf"
         write_gguf(source, file, tokenizer, gguf_type=gguf_type, pre_tokenizer=pre_tokenizer)
     else:
-        from bitsft.checkpoint.gguf.i2_s import write_i2_s
-
         write_i2_s(source, target / "model-i2_s.gguf", tokenizer, pre_tokenizer=pre_tokenizer)
 
 
@@ -233,6 +227,7 @@ def _verify(
     source: TernarySource,
     format: str,
     target: Path,
+    final: Path,
     texts: Sequence[str] | None,
     tokenizer: PreTrainedTokenizerBase | None,
 ) -> VerifyReport | None:
@@ -242,6 +237,9 @@ def _verify(
     # A folder of masters is ternary only as bitsft reads it: for stock transformers it is a dense model.
     reference = model if isinstance(model, PreTrainedModel) else load_ternary(model)
     report = verify_agreement(reference, target, texts, tokenizer=tokenizer)
+    exported = report.exported  # call it by the name that it is about to get
+    exported = replace(exported, what=exported.what.replace(str(target), str(final)))
+    report = replace(report, exported=exported)
     if not report.passed:
         raise ValueError(
             f"The export does not agree with the model, so nothing was changed at the target.\n{report}"

@@ -66,15 +66,17 @@ def _source(checkpoint: TernaryCheckpoint, names: list[str]) -> TernarySource:
     model, files, form = checkpoint.outline, checkpoint.files, checkpoint.form
     layers = ternary_layers(model)
 
-    def read_masters(name: str) -> tuple[Tensor, bool]:
-        weight = files.read(f"{name}.weight").float()
-        return weight, form.kind == "dense" and bool(grid_scale(weight)[1])
+    may_lie_on_grid = (
+        form.kind == "dense"
+    )  # online layers take γ from the mean, whatever the weight
+
+    def read_masters(name: str) -> Tensor:
+        return files.read(f"{name}.weight").float()
 
     def read_layer(name: str) -> tuple[Tensor, Tensor]:
         if form.kind == "packed":
             return form.read_packed(files, name)
-        weight, on_grid = read_masters(name)
-        codes, scale = quantize_weight(weight, on_grid=on_grid)
+        codes, scale = quantize_weight(read_masters(name), on_grid=may_lie_on_grid)
         if not bool(torch.isfinite(scale)):
             path = files.file_of(f"{name}.weight")
             raise ValueError(
@@ -84,8 +86,8 @@ def _source(checkpoint: TernaryCheckpoint, names: list[str]) -> TernarySource:
 
     def read_latent(name: str) -> Tensor:
         if form.kind != "packed":
-            weight, on_grid = read_masters(name)
-            if not on_grid:
+            weight = read_masters(name)
+            if not (may_lie_on_grid and bool(grid_scale(weight)[1])):
                 return weight
         return latents_from_grid(*read_layer(name))
 

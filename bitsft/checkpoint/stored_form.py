@@ -6,9 +6,11 @@
     packed    bitnet, bitlinear (or no linear_class)          uint8, 4 codes/byte  1/γ: BitLinear divides by it
     packed    bitnet, autobitlinear, offline                  uint8, 4 codes/byte  γ: AutoBitLinear multiplies by it
 
-Source: `transformers/integrations/bitnet.py`, and `BitNetQuantConfig` for the defaults.
+Source: `transformers/integrations/bitnet.py`, and `BitNetQuantConfig` for the defaults. A bias is added to the
+scaled product by BitLinear, but before scaling by AutoBitLinear offline: (x·codes + bias)·γ; there it is read as
+γ·bias.
 
-The last two look alike, and a file with the wrong linear_class loads without an error into a model that talks
+The last two forms look alike, and a file with the wrong linear_class loads without an error into a model that talks
 nonsense. It is recognised by its size: γ of a trained model is mostly 0.005 to 0.3, so 1/γ read as γ gives 3 to
 200. Limit: around 1 the two cannot be told apart, and microsoft/bitnet-b1.58-2B-4T has γ of about 1.5
 (microsoft/BitNet pull request 616 quotes 1.555); so only a median above 4 is refused, where the other convention
@@ -75,6 +77,26 @@ class StoredForm:
         except ValueError as error:
             raise ValueError(f"{files.file_of(name)}: tensor {name!r}: {error}") from error
 
+    def read_dense(self, files: CheckpointFiles, name: str) -> Tensor:
+        """A tensor that is no packed weight or scale, in its stored dtype; the bias of an AutoBitLinear as γ·bias.
+
+        Args:
+            files: The checkpoint.
+            name: The tensor's name in it.
+
+        Returns:
+            The tensor; a bias that had to be scaled is float32.
+        """
+        layer, _, kind = name.rpartition(".")
+        tensor = files.read(name)
+        if kind == "bias" and layer in self.scales and self._scales_biases:
+            return tensor.float() * self.scales[layer]
+        return tensor
+
+    @property
+    def _scales_biases(self) -> bool:
+        return self.quantization_config.get("linear_class") == "autobitlinear"
+
     def tensors(self, files: CheckpointFiles, dtype: torch.dtype) -> "dict[str, StoredTensor]":
         """What a model is loaded from: the files' tensors by name, packed weights as γ·codes in `dtype`."""
 
@@ -90,7 +112,9 @@ class StoredForm:
                 shape: Sequence[int] = (rows * CODES_PER_BYTE, columns)
                 tensors[name] = StoredTensor(shape, partial(read_weight, layer))
             elif layer not in self.scales or kind != "weight_scale":
-                tensors[name] = StoredTensor(files.shape(name), partial(files.read, name))
+                tensors[name] = StoredTensor(
+                    files.shape(name), partial(self.read_dense, files, name)
+                )
         return tensors
 
 
@@ -286,10 +310,14 @@ def _check_plausible(
     stored = files.read(name).float().item()
     right = "autobitlinear" if convention == "divide" else "bitlinear"
     other = "multiply" if convention == "divide" else "divide"
+    remedy = f"Set linear_class to {right!r} in {path}, or pass scale_convention={other!r}"
+    if any(f"{layer}.bias" in files for layer in scales):
+        remedy = (
+            f"Pass scale_convention={other!r} (the other linear_class would change the biases, too)"
+        )
     raise ValueError(
         f"The scales are in the wrong convention: read as config.json says ({convention}), the median γ of "
         f"{len(scales)} layers is {median:.4g}, while γ of a ternary model is mostly 0.005 to 0.3; the other way round "
-        f"it is {1 / median:.4g}. For example {name!r} in {files.file_of(name)} is {stored:.4g}. {CONVENTIONS} Set "
-        f"linear_class to {right!r} in {path}, or pass scale_convention={other!r}; if the scales really are "
-        f"this large, pass scale_convention={convention!r}."
+        f"it is {1 / median:.4g}. For example {name!r} in {files.file_of(name)} is {stored:.4g}. {CONVENTIONS} "
+        f"{remedy}; if the scales really are this large, pass scale_convention={convention!r}."
     )

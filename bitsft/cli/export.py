@@ -44,10 +44,17 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-shard-size", default="5GB", help="of a safetensors file (default: %(default)s)"
     )
     parser.add_argument(
+        "--trust-remote-code",
+        action="store_true",
+        help="allow model code that lies in MODEL (read it first)",
+    )
+    parser.add_argument(
         "--overwrite", action="store_true", help="replace a folder that is not empty"
     )
     parser.add_argument(
-        "--verify", action="store_true", help="compare logits with the model's before the folder appears"
+        "--verify",
+        action="store_true",
+        help="compare logits with the model's before the folder appears",
     )
     parser.add_argument(
         "--texts", type=Path, metavar="FILE", help="texts for --verify, as in `bitsft verify`"
@@ -74,7 +81,7 @@ def run_export(parsed: argparse.Namespace) -> int:
 
     if parsed.texts is not None and not parsed.verify:
         raise ValueError("--texts says what to verify on; add --verify.")
-    save_ternary(
+    report = save_ternary(
         parsed.model,
         parsed.directory,
         parsed.format,
@@ -85,7 +92,10 @@ def run_export(parsed: argparse.Namespace) -> int:
         gguf_type=parsed.gguf_type,
         pre_tokenizer=parsed.gguf_pre_tokenizer,
         max_shard_size=parsed.max_shard_size,
+        trust_remote_code=parsed.trust_remote_code,
     )
+    if report is not None:
+        print(report)
     for file in sorted(parsed.directory.iterdir()):
         print(f"{file.stat().st_size / 1e6:12.2f} MB  {file}")
     return 0

@@ -1,4 +1,4 @@
-"""The model by path or Hub id, loaded as TRL 1.16 loads it, but before TRL gets to wrap it.
+"""The model by path or Hub id, in any form that `load_ternary` reads, before TRL gets to wrap it.
 
 TRL loads, wraps with PEFT and fuses the head in one constructor; ternary layers have to be there in between.
 """
@@ -14,8 +14,9 @@ from transformers import (
     ProcessorMixin,
     set_seed,
 )
-from trl.trainer.utils import create_model_from_path, get_config_model_id
+from trl.trainer.utils import get_config_model_id
 
+from bitsft.checkpoint.load import load_ternary
 from bitsft.ternary.pack import CODES_PER_BYTE
 from bitsft.training.config import TernarySFTConfig
 
@@ -41,7 +42,10 @@ def load_model(
     processing_class: PreTrainedTokenizerBase | ProcessorMixin | None,
     args: TernarySFTConfig,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase | ProcessorMixin, TernarySFTConfig]:
-    """Model and tokenizer by path or Hub id, loaded as TRL 1.16 does, before TRL gets to wrap them."""
+    """Ternary model and tokenizer by path or Hub id, before TRL gets to wrap them.
+
+    `model_init_kwargs` go to `load_ternary`; the dtype is float32 where they name none, as in TRL.
+    """
     set_seed(args.seed)
     options = dict(args.model_init_kwargs or {})
     if options.get("quantization_config") is not None:
@@ -52,7 +56,7 @@ def load_model(
     if args.distributed_state.distributed_type in ("MULTI_GPU", "DEEPSPEED"):
         options["device_map"] = None
     options.setdefault("trust_remote_code", args.trust_remote_code)
-    model = create_model_from_path(path, **options)
+    model = load_ternary(path, filter_fn=fits_packed_format, **options)
     if processing_class is None:
         processing_class = AutoProcessor.from_pretrained(
             get_config_model_id(model.config),

@@ -62,8 +62,8 @@ class TernarySFTTrainer(SFTTrainer):
     """Supervised fine-tuning of ternary models; the arguments are those of `trl.SFTTrainer`.
 
     Args:
-        model: A path or Hub id, or a model. Its linear layers become ternary (`replace_linear_with_bitlinear`)
-            unless they are already; a model object is changed in place, as TRL does.
+        model: A path or Hub id of anything that `load_ternary` reads, or a model object. The object is changed in
+            place, as TRL does: its linear layers become ternary (`replace_linear_with_bitlinear`).
         args: `TernarySFTConfig`; `SFTConfig` and `TrainingArguments` keep their values.
         data_collator: See TRL; so for the arguments that follow.
         train_dataset: Text, prompt/completion, messages (with tools), or tokenized rows.
@@ -117,7 +117,8 @@ class TernarySFTTrainer(SFTTrainer):
         args = as_ternary_config(args, model_id.split("/")[-1])
         if isinstance(model, str):
             model, processing_class, args = load_model(model, processing_class, args)
-        replace_linear_with_bitlinear(model, filter_fn=fits_packed_format)
+        else:
+            replace_linear_with_bitlinear(model, filter_fn=fits_packed_format)
         if isinstance(model, PreTrainedModel):
             check_packable(model)
         self._raw_eval_dataset = eval_dataset

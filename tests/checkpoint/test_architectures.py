@@ -17,7 +17,9 @@ from tests.checkpoint.tiny_models import MODELS, logits, ternary_model
 
 FORMATS = ("transformers", "latent", "dense", "compressed-tensors")
 REFUSED = {("mixtral", "compressed-tensors")}
-CASES = [(model, format) for model in MODELS for format in FORMATS if (model, format) not in REFUSED]
+CASES = [
+    (model, format) for model in MODELS for format in FORMATS if (model, format) not in REFUSED
+]
 
 LOAD_IN_STOCK = """
 import sys
@@ -88,9 +90,7 @@ def test_latent_logits_are_equal_to_float_rounding(name: str, in_stock: InStock)
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_dense_logits_are_those_of_full_precision_activations(
-    name: str, in_stock: InStock
-) -> None:
+def test_dense_logits_are_those_of_full_precision_activations(name: str, in_stock: InStock) -> None:
     model = ternary_model(name)
     for layer in ternary_layers(model).values():
         layer.activation_bits = None
@@ -137,10 +137,13 @@ def test_what_each_format_writes(folders: dict[tuple[str, str], Path]) -> None:
     assert torch.equal(stored["latent"][f"{name}.weight"], latent)
     for f in FORMATS:
         config = json.loads((folders["llama", f] / "config.json").read_text())
-        assert config.get("quantization_config", {}).get("quant_method") == {
-            "transformers": "bitnet",
-            "latent": "bitnet",
-            "dense": None,
-            "compressed-tensors": "compressed-tensors",
-        }[f]
+        assert (
+            config.get("quantization_config", {}).get("quant_method")
+            == {
+                "transformers": "bitnet",
+                "latent": "bitnet",
+                "dense": None,
+                "compressed-tensors": "compressed-tensors",
+            }[f]
+        )
         assert not list(folders["llama", f].glob("*.bin")), "no pickle"

@@ -41,7 +41,9 @@ def test_the_library_reads_back_what_was_written(
     tmp_path_factory: pytest.TempPathFactory, kinds: list[tuple[torch.dtype, list[int]]]
 ) -> None:
     folder = tmp_path_factory.mktemp("stream")
-    tensors = {f"t{i}": (torch.randn(shape) * 9).to(dtype) for i, (dtype, shape) in enumerate(kinds)}
+    tensors = {
+        f"t{i}": (torch.randn(shape) * 9).to(dtype) for i, (dtype, shape) in enumerate(kinds)
+    }
     write_safetensors(folder, outline(tensors), tensors.__getitem__)
     if not tensors:
         assert not (folder / "model.safetensors.index.json").exists()
@@ -74,9 +76,7 @@ def test_shards_and_their_index(tmp_path: Path) -> None:
         "d": "model-00002-of-00003.safetensors",
         "e": "model-00003-of-00003.safetensors",
     }
-    found = {
-        name: load_file(tmp_path / file)[name] for name, file in index["weight_map"].items()
-    }
+    found = {name: load_file(tmp_path / file)[name] for name, file in index["weight_map"].items()}
     assert {name: tensor.tolist() for name, tensor in found.items()} == {
         name: [float(i)] * 25 for i, name in enumerate("abcde")
     }
@@ -97,7 +97,9 @@ def test_one_tensor_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_tensor_that_is_not_as_announced(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"w is torch.float32 \(3,\) but was announced as .* \(2,\)"):
+    with pytest.raises(
+        ValueError, match=r"w is torch.float32 \(3,\) but was announced as .* \(2,\)"
+    ):
         write_safetensors(tmp_path, {"w": torch.zeros(2, device="meta")}, lambda _: torch.zeros(3))
 
 
