@@ -73,9 +73,7 @@ def write_safetensors(
                 for name in names:
                     tensor = read(name)
                     _check_as_outlined(name, tensor, outline[name])
-                    file.write(
-                        tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
-                    )
+                    file.write(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
                     bar.update(_size(tensor))
     if split.is_sharded:
         index = {"metadata": {"total_size": total}, "weight_map": split.tensor_to_filename}

@@ -93,7 +93,7 @@ def _source(checkpoint: TernaryCheckpoint, names: list[str]) -> TernarySource:
 
     ternary_weights = {f"{name}.weight" for name in layers}
     dense = {
-        name: torch.empty(files.shape(name), dtype=files.dtype(name), device="meta")
+        name: torch.empty(files.shape(name), dtype=form.dense_dtype(files, name), device="meta")
         for name in names
         if name not in ternary_weights
     }
@@ -103,6 +103,6 @@ def _source(checkpoint: TernaryCheckpoint, names: list[str]) -> TernarySource:
         list(dense),
         read_layer,
         read_latent,
-        read_dense=files.read,
+        read_dense=lambda name: form.read_dense(files, name),
         outline=outline_of(model, layers, dense, dict.fromkeys(layers, torch.float32)),
     )

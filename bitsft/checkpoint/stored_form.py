@@ -87,15 +87,19 @@ class StoredForm:
         Returns:
             The tensor; a bias that had to be scaled is float32.
         """
-        layer, _, kind = name.rpartition(".")
         tensor = files.read(name)
-        if kind == "bias" and layer in self.scales and self._scales_biases:
-            return tensor.float() * self.scales[layer]
+        if self._is_scaled_bias(name):
+            return tensor.float() * self.scales[name.rpartition(".")[0]]
         return tensor
 
-    @property
-    def _scales_biases(self) -> bool:
-        return self.quantization_config.get("linear_class") == "autobitlinear"
+    def dense_dtype(self, files: CheckpointFiles, name: str) -> torch.dtype:
+        """The dtype of what `read_dense` gives for a name."""
+        return torch.float32 if self._is_scaled_bias(name) else files.dtype(name)
+
+    def _is_scaled_bias(self, name: str) -> bool:
+        layer, _, kind = name.rpartition(".")
+        autobitlinear = self.quantization_config.get("linear_class") == "autobitlinear"
+        return kind == "bias" and layer in self.scales and autobitlinear
 
     def tensors(self, files: CheckpointFiles, dtype: torch.dtype) -> "dict[str, StoredTensor]":
         """What a model is loaded from: the files' tensors by name, packed weights as γ·codes in `dtype`."""

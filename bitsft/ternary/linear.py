@@ -163,7 +163,7 @@ class BitLinear158(nn.Linear):
         layer.full_name = full_name
         layer.train(linear.training)
         if not linear.weight.is_meta:
-            layer._check_finite(linear.weight)
+            layer._check_finite(torch.stack(linear.weight.detach().aminmax()))
             layer.on_grid = layer._weight_is_on_grid()
         return layer
 
@@ -259,6 +259,9 @@ class BitLinear158(nn.Linear):
         return codes, scale
 
     def _weight_is_on_grid(self) -> bool:
+        magnitude, on_grid = grid_scale(self.weight[:1])
+        if not bool(on_grid | (magnitude == 0)):
+            return False  # one row tells a latent weight at once
         magnitude, on_grid = grid_scale(self.weight, self.granularity)
         return bool(
             (on_grid | (magnitude == 0)).all() & on_grid.any()

@@ -177,9 +177,14 @@ def _unpacked(module: nn.Module) -> nn.Linear:
 
 
 def _rescaled(module: nn.Module) -> nn.Linear:
-    """transformers' offline `AutoBitLinear` as a dense layer on the grid: γ = weight_scale."""
-    weight = module.get_parameter("weight").detach() * module.get_buffer("weight_scale")
-    return _dense_layer(weight, None if module.bias is None else module.get_parameter("bias"))
+    """transformers' offline `AutoBitLinear` as a dense layer on the grid: γ = weight_scale.
+
+    It computes (x · codes + bias) · γ, so its bias counts γ-fold.
+    """
+    scale = module.get_buffer("weight_scale")
+    weight = module.get_parameter("weight").detach() * scale
+    bias = None if module.bias is None else module.get_parameter("bias").detach() * scale
+    return _dense_layer(weight, bias)
 
 
 def _dense_layer(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:

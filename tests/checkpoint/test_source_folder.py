@@ -12,6 +12,8 @@ from bitsft.checkpoint import load_ternary, save_ternary
 from bitsft.checkpoint.save import SAFETENSORS_FORMATS
 from bitsft.checkpoint.source import source_from_model
 from bitsft.checkpoint.source_folder import source_from_folder
+from tests.checkpoint.tiny_checkpoints import OFFLINE
+from tests.checkpoint.tiny_checkpoints import save as write_form
 from tests.checkpoint.tiny_models import MODELS, logits, shaken, ternary_model
 
 FORMATS = list(SAFETENSORS_FORMATS)
@@ -26,11 +28,15 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         save_ternary(model, root / format, format, dtype=dtype)  # type: ignore[arg-type]
     torch.manual_seed(0)
     shaken(MODELS["llama, tied"]()).save_pretrained(root / "full precision")
+    biased = ternary_model("qwen2, biases")
+    write_form(biased, root / "autobitlinear", OFFLINE, divide=False, scale_dtype=torch.bfloat16)
     return {path.name: path for path in root.iterdir()}
 
 
 @pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("stored", ["transformers", "latent", "dense", "full precision"])
+@pytest.mark.parametrize(
+    "stored", ["transformers", "latent", "dense", "full precision", "autobitlinear"]
+)
 def test_the_same_as_through_the_loaded_model(
     stored: str, format: str, folders: dict[str, Path], tmp_path: Path
 ) -> None:

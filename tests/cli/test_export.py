@@ -74,11 +74,15 @@ def test_a_failed_proof_leaves_the_old_folder(
     other = replace_linear_with_bitlinear(
         new_llama(train_tokenizer(TEXTS, 400), hidden_size=128, layers=2, heads=4)
     )
+    with torch.no_grad():
+        other.model.layers[0].self_attn.v_proj.weight.neg_()
     save_ternary(other, tmp_path / "out")  # type: ignore[arg-type]
     before = (tmp_path / "out" / "model.safetensors").read_bytes()
     from bitsft.checkpoint import save
 
-    monkeypatch.setattr(save, "load_ternary", lambda folder: other)  # the reference is another model
+    monkeypatch.setattr(
+        save, "load_ternary", lambda folder: other
+    )  # the reference is another model
     with pytest.raises(ValueError, match="does not agree with the model, so nothing was changed"):
         save_ternary(masters, tmp_path / "out", overwrite=True, verify=True, verify_texts=TEXTS)
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == before

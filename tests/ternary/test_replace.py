@@ -141,7 +141,7 @@ class TestStockBitNetLayers:
         assert layer.weight.requires_grad and layer.bias.requires_grad
 
     def test_offline_autobitlinear_multiplies_by_its_scale(self) -> None:
-        layer = AutoBitLinear(3, 4, bias=False, online_quant=False)
+        layer = AutoBitLinear(3, 4, bias=True, online_quant=False)  # scales its bias, too
         layer.weight.data = self.codes.float()
         layer.weight_scale.fill_(0.37)
         model = nn.ModuleDict({"proj": layer})
@@ -156,6 +156,16 @@ class TestStockBitNetLayers:
         expected = layer(self.x)
         replace_linear_with_bitlinear(model)
         assert model["proj"].weight is layer.weight
+        torch.testing.assert_close(model["proj"](self.x), expected)
+
+    def test_online_autobitlinear_takes_its_scale_from_the_mean_even_on_a_grid(self) -> None:
+        layer = AutoBitLinear(3, 4, bias=False, online_quant=True)
+        layer.weight.data = 0.5 * self.codes.float()
+        model = nn.ModuleDict({"proj": layer})
+        expected = layer(self.x)
+        replace_linear_with_bitlinear(model)
+        mean = 0.5 * self.codes.abs().float().mean().item()
+        assert model["proj"].ternary()[1].item() == pytest.approx(mean)
         torch.testing.assert_close(model["proj"](self.x), expected)
 
     def test_a_normalizing_layer_is_refused(self) -> None:

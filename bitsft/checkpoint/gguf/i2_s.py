@@ -38,7 +38,7 @@ from bitsft.checkpoint.gguf.i2_s_architectures import (
 )
 from bitsft.checkpoint.gguf.naming import model_name
 from bitsft.checkpoint.gguf.tokenizer import Vocabulary, vocabulary
-from bitsft.checkpoint.gguf.writer import vocabulary_keys, write_tensors
+from bitsft.checkpoint.gguf.writer import write_tensors
 from bitsft.checkpoint.source import TernarySource
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def write_i2_s(
     keys = {
         "general.name": model_name(source.model, tokenizer),
         "general.file_type": I2_S.file_type,
-        **vocabulary_keys(words),
+        **words.keys(),
     }
 
     def encode_layer(codes: Codes, scale: Scale) -> EncodedTensor:

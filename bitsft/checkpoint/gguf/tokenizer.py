@@ -21,7 +21,7 @@ llama.cpp and leftmost first by `tokenizers`; that is not looked for.
 import json
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import TemplateError
 from tokenizers import Tokenizer
@@ -36,9 +36,6 @@ from bitsft.checkpoint.gguf.pre_tokenizers import (
     pre_tokenizer_name,
     sentencepiece_prefix,
 )
-
-if TYPE_CHECKING:
-    from gguf import GGUFWriter
 
 logger = logging.getLogger(__name__)
 
@@ -87,24 +84,22 @@ class Vocabulary:
     add_space_prefix: bool | None
     chat_template: str | None
 
-    def add_to(self, writer: "GGUFWriter") -> None:
-        """Add the `tokenizer.*` keys to a file that is being written."""
-        writer.add_tokenizer_model(self.model)
-        writer.add_tokenizer_pre(self.pre)
-        writer.add_token_list(self.tokens)
-        writer.add_token_types(self.token_types)
-        writer.add_add_bos_token(self.add_bos)
-        writer.add_add_eos_token(self.add_eos)
-        for name, index in self.special_ids.items():
-            writer.add_uint32(SPECIAL_ID_KEYS[name], index)
-        if self.scores is not None:
-            writer.add_token_scores(self.scores)
-        if self.merges is not None:
-            writer.add_token_merges(self.merges)
-        if self.add_space_prefix is not None:
-            writer.add_add_space_prefix(self.add_space_prefix)
-        if self.chat_template is not None:
-            writer.add_chat_template(self.chat_template)
+    def keys(self) -> dict[str, Any]:
+        """The metadata of the file that describe the tokenizer: full name -> value."""
+        keys: dict[str, Any] = {
+            "tokenizer.ggml.model": self.model,
+            "tokenizer.ggml.pre": self.pre,
+            "tokenizer.ggml.tokens": self.tokens,
+            "tokenizer.ggml.token_type": self.token_types,
+            "tokenizer.ggml.scores": self.scores,
+            "tokenizer.ggml.merges": self.merges,
+            "tokenizer.ggml.add_bos_token": self.add_bos,
+            "tokenizer.ggml.add_eos_token": self.add_eos,
+            "tokenizer.ggml.add_space_prefix": self.add_space_prefix,
+            "tokenizer.chat_template": self.chat_template,
+            **{SPECIAL_ID_KEYS[name]: number for name, number in self.special_ids.items()},
+        }
+        return {name: value for name, value in keys.items() if value is not None}
 
 
 def vocabulary(
@@ -119,7 +114,7 @@ def vocabulary(
             it; "default" accepts llama.cpp's rule for leading spaces in a SentencePiece-like one.
 
     Returns:
-        The vocabulary; `add_to(writer)` writes it.
+        The vocabulary; `keys()` are what the file says of it.
 
     Raises:
         ValueError: The tokenizer has more tokens than the embedding has rows, or llama.cpp would find

@@ -9,7 +9,7 @@ Another kind of GGUF file (i2_s.py) is written with its own reader and its own e
 
     architecture = architecture_of(source, family)                     its checks, keys and names
     write_tensors(source, path, architecture, keys, encode_layer)      encode_layer(codes, γ) -> EncodedTensor
-    keys = {"general.name": model_name(...), "general.file_type": ..., **vocabulary_keys(vocabulary(...))}
+    keys = {"general.name": model_name(...), "general.file_type": ..., **vocabulary(...).keys()}
 
 Memory: one tensor of the source and the chunk of it that is being packed.
 """
@@ -45,7 +45,7 @@ from bitsft.checkpoint.gguf.blocks import (
 )
 from bitsft.checkpoint.gguf.container import EncodedTensor, WrittenTensor, write_container
 from bitsft.checkpoint.gguf.naming import model_name
-from bitsft.checkpoint.gguf.tokenizer import SPECIAL_ID_KEYS, Vocabulary, vocabulary
+from bitsft.checkpoint.gguf.tokenizer import Vocabulary, vocabulary
 from bitsft.checkpoint.source import TernarySource
 
 QUANTIZATION_VERSION = 2
@@ -99,7 +99,7 @@ def write_gguf(
     keys = {
         "general.name": model_name(source.model, tokenizer),
         "general.file_type": wanted.file_type,
-        **vocabulary_keys(words),
+        **words.keys(),
     }
     return write_tensors(source, path, architecture, keys, encode_layer, progress=progress)
 
@@ -166,24 +166,6 @@ def write_tensors(
         _encoded(source, architecture, encode_layer),
         progress=progress,
     )
-
-
-def vocabulary_keys(words: Vocabulary) -> dict[str, Any]:
-    """A vocabulary as metadata."""
-    keys: dict[str, Any] = {
-        "tokenizer.ggml.model": words.model,
-        "tokenizer.ggml.pre": words.pre,
-        "tokenizer.ggml.tokens": words.tokens,
-        "tokenizer.ggml.token_type": words.token_types,
-        "tokenizer.ggml.scores": words.scores,
-        "tokenizer.ggml.merges": words.merges,
-        "tokenizer.ggml.add_bos_token": words.add_bos,
-        "tokenizer.ggml.add_eos_token": words.add_eos,
-        "tokenizer.ggml.add_space_prefix": words.add_space_prefix,
-        "tokenizer.chat_template": words.chat_template,
-        **{SPECIAL_ID_KEYS[name]: number for name, number in words.special_ids.items()},
-    }
-    return {name: value for name, value in keys.items() if value is not None}
 
 
 def _checked(

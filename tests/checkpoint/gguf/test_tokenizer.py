@@ -23,6 +23,7 @@ from tokenizers import (
 )
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from bitsft.checkpoint.gguf.container import write_container
 from bitsft.checkpoint.gguf.tokenizer import Vocabulary, vocabulary
 from bitsft.scratch import train_tokenizer
 
@@ -110,18 +111,15 @@ def sentencepiece_like(vocab_size: int = 500) -> Tokenizer:
 
 
 def write_vocabulary(words: Vocabulary, path: Path) -> None:
-    writer = gguf.GGUFWriter(path, "llama")
-    words.add_to(writer)
-    writer.add_context_length(64)
-    writer.add_embedding_length(4)
-    writer.add_block_count(1)
-    writer.add_feed_forward_length(4)
-    writer.add_head_count(1)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    sizes = {
+        "llama.context_length": 64,
+        "llama.embedding_length": 4,
+        "llama.block_count": 1,
+        "llama.feed_forward_length": 4,
+        "llama.attention.head_count": 1,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+    }
+    write_container(path, "llama", {**sizes, **words.keys()}, [], [], progress=False)
 
 
 def llama_cpp_ids(words: Vocabulary, folder: Path) -> Callable[..., list[int]]:
