@@ -3,7 +3,7 @@
     <layer>.weight  γ·codes in bfloat16 (or the dtype that is asked for)
 
 Lost: the activations are not quantized by whoever runs it, and bfloat16 rounds each γ and every other tensor to 8
-bits of mantissa (up to 0.2 % of γ; the codes stay); with `dtype=torch.float32` γ is exact. bitsft recognises
+bits of mantissa (up to 0.4 % of γ; the codes stay); with `dtype=torch.float32` γ is exact. bitsft recognises
 such weights when it loads them: they lie on the grid.
 """
 
