@@ -12,8 +12,10 @@ is read and written tensor by tensor, in the memory of its largest shard. Everyt
 first file is written, and the target changes only when all is there (replaced_folder.py).
 """
 
+import logging
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +38,8 @@ from bitsft.checkpoint.safetensors_format import CheckpointTensors, SafetensorsF
 from bitsft.checkpoint.safetensors_stream import write_safetensors
 from bitsft.checkpoint.source import TernarySource, source_from_model
 from bitsft.checkpoint.source_folder import source_from_folder
+
+logger = logging.getLogger(__name__)
 
 Format = Literal["transformers", "latent", "dense", "compressed-tensors", "gguf", "i2_s"]
 SAFETENSORS_FORMATS = {f.name: f for f in (PACKED, LATENT, DENSE, COMPRESSED_TENSORS)}
@@ -82,12 +86,18 @@ def save_ternary(
         by tensor instead.
 
     Raises:
+        TypeError: `model` is neither a transformers model nor a path.
         ValueError: The model has no ternary layer, or something that the format cannot hold; an argument does
             not go with the format; the result does not agree with the model.
         FileExistsError: The folder is not empty and `overwrite` is False, or holds folders.
         ImportError: An optional package is missing; the message has the command.
     """
     _check_arguments(format, dtype, gguf_type, pre_tokenizer)
+    if not isinstance(model, PreTrainedModel | str | os.PathLike):
+        raise TypeError(
+            f"model is a {type(model).__name__}; pass a transformers model or a folder. Of a model with adapters, "
+            "save the adapter (save_pretrained) and export the base."
+        )
     folder = None if isinstance(model, PreTrainedModel) else Path(model)
     if tokenizer is None and folder is not None:
         tokenizer = _saved_tokenizer(folder, trust_remote_code)
@@ -141,18 +151,20 @@ def _write_safetensors_folder(
     folder: Path | None,
 ) -> None:
     tensors = CheckpointTensors(source, layout, dtype)
+    in_memory = not next(source.model.parameters()).is_meta
     with config_for(source.model, layout, dtype) as config:
-        if folder is None:
+        if in_memory:  # save_pretrained knows how transformers names the tensors in files
             source.model.save_pretrained(
                 target, state_dict=tensors.read_all(), max_shard_size=max_shard_size
             )
             if tensors.dtype is not None:  # save_pretrained writes the dtype of the model in memory
                 config.dtype = tensors.dtype
                 config.save_pretrained(target)
-            return
-        config.save_pretrained(target)
-    write_safetensors(target, tensors.outline, tensors.read, max_shard_size=max_shard_size)
-    _copy_what_goes_with_the_weights(folder, target)
+        else:
+            config.save_pretrained(target)
+            write_safetensors(target, tensors.outline, tensors.read, max_shard_size=max_shard_size)
+    if folder is not None:
+        _copy_what_goes_with_the_weights(folder, target)
 
 
 _WEIGHTS_AND_STATE = (
@@ -217,7 +229,16 @@ def _write_gguf(
         return  # refused before
     if format == "gguf":
         file = target / f"model-{gguf_type}.gguf"
-        write_gguf(source, file, tokenizer, gguf_type=gguf_type, pre_tokenizer=pre_tokenizer)
+        written = write_gguf(
+            source, file, tokenizer, gguf_type=gguf_type, pre_tokenizer=pre_tokenizer
+        )
+        others = Counter(t.type for t in written if t.ternary and t.type != gguf_type)
+        if others:
+            logger.warning(
+                "%s cannot hold every ternary matrix without loss; %s.",
+                gguf_type,
+                ", ".join(f"{count} became {kind}" for kind, count in others.items()),
+            )
     else:
         write_i2_s(source, target / "model-i2_s.gguf", tokenizer, pre_tokenizer=pre_tokenizer)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
@@ -72,6 +73,12 @@ def test_arguments_that_do_not_go_together(
 def test_a_dense_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no ternary layer"):
         save_ternary(LlamaForCausalLM(LlamaConfig(**SIZES)), tmp_path / "out")
+
+
+def test_a_model_with_adapters_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    model = get_peft_model(ternary_model("llama"), LoraConfig(target_modules=["q_proj"]))
+    with pytest.raises(TypeError, match="model is a PeftModel; .*save the adapter"):
+        save_ternary(model, tmp_path / "out")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -187,13 +194,7 @@ class _Mixture(torch.nn.Module):
         return sum(shares[..., i, None] * expert(x) for i, expert in enumerate(self.experts))
 
 
-class _MixtureConfig(LlamaConfig):
-    num_experts: int = 4
-
-
 class MixtureForCausalLM(LlamaForCausalLM):
-    config_class = _MixtureConfig
-
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__(config)
         for layer in self.model.layers:
@@ -204,7 +205,9 @@ class MixtureForCausalLM(LlamaForCausalLM):
 def test_experts_that_are_linear_layers_go_out_and_come_in(format: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = shaken(
-        replace_linear_with_bitlinear(MixtureForCausalLM(_MixtureConfig(**SIZES)).eval())
+        replace_linear_with_bitlinear(
+            MixtureForCausalLM(LlamaConfig(**SIZES, num_experts=4)).eval()
+        )
     )
     names = ternary_layers(model)
     assert "model.layers.1.mlp.experts.3.down" in names

@@ -92,6 +92,9 @@ def test_tensors_that_transformers_stacks_are_loaded_whole(
     with caplog.at_level(logging.WARNING):
         save_ternary(tmp_path / "mixtral", tmp_path / "out", "latent")
     assert "the whole model is loaded" in caplog.text
+    names = {path: load_file(path / "model.safetensors").keys() for path in tmp_path.iterdir()}
+    expert = "model.layers.0.block_sparse_moe.experts.3.w2.weight"
+    assert all(expert in found for found in names.values()), "named as in published checkpoints"
     assert (logits(load_ternary(tmp_path / "out")) - logits(model)).norm() / logits(
         model
     ).norm() < 1e-5

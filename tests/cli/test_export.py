@@ -25,7 +25,12 @@ def masters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_each_format(masters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_format(
+    masters: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     expected = {
         "transformers": "model.safetensors",
         "latent": "model.safetensors",
@@ -40,6 +45,8 @@ def test_each_format(masters: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
         assert str(tmp_path / format / file) in capsys.readouterr().out
     config = json.loads((tmp_path / "transformers" / "config.json").read_text())
     assert config["quantization_config"]["linear_class"] == "bitlinear"
+    said = "TQ2_0 cannot hold every ternary matrix without loss; 14 became Q4_0."
+    assert said in caplog.text, "rows of 128 do not fill blocks of 256"
 
 
 def test_a_folder_is_not_overwritten_unasked(
