@@ -26,7 +26,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bitsft.ternary.int8_matmul import int8_matmul
+from bitsft.ternary.kernels import kernels_for
+from bitsft.ternary.kernels.shared_input import quantized_input
 from bitsft.ternary.quantize import (
     Granularity,
     grid_scale,
@@ -37,37 +38,45 @@ from bitsft.ternary.quantize import (
 
 
 class _TernaryProduct(torch.autograd.Function):
-    """y = x_i8 · codesᵀ · s · γ, straight-through gradients for x and for the latent weight."""
+    """y = x_i8 · codesᵀ · s · γ + bias, straight-through gradients for x and for the latent weight."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, codes: Tensor, scale: Tensor, dtype: torch.dtype
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        codes: Tensor,
+        scale: Tensor,
+        dtype: torch.dtype,
     ) -> Tensor:
-        flat = x.reshape(-1, x.shape[-1])
-        x_i8, inverse_scale = quantize_activations(flat)
-        y = int8_matmul(x_i8, codes) / (inverse_scale * (1 / scale).reshape(1, -1))
+        kernels = kernels_for(x)
+        x_i8, inverse_scale = quantized_input(x)
+        y = kernels.ternary_product(x_i8, inverse_scale, codes, scale, bias, dtype)
         # The activations are needed for the weight's gradient only: an adapter's frozen base keeps none.
         kept = (x_i8, inverse_scale) if ctx.needs_input_grad[1] else (None, None)
         ctx.save_for_backward(codes, scale, *kept)
-        ctx.dtype = dtype
-        ctx.weight_dtype = weight.dtype
-        ctx.x_dtype = x.dtype
+        ctx.kernels = kernels
+        ctx.dtypes = (x.dtype, weight.dtype, None if bias is None else bias.dtype, dtype)
         ctx.x_shape = x.shape
         return y.reshape(*x.shape[:-1], codes.shape[0])
 
     @staticmethod
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
         codes, scale, x_i8, inverse_scale = ctx.saved_tensors
-        dtype = ctx.dtype  # the integers, up to 128, are exact in bf16 and fp16 too
+        x_dtype, weight_dtype, bias_dtype, dtype = ctx.dtypes
         flat = grad_y.reshape(-1, grad_y.shape[-1])
-        grad_x = grad_weight = None
+        grad_x = grad_weight = grad_bias = None
+        # The integers, up to 128, are exact in bf16 and fp16 too.
         if ctx.needs_input_grad[0]:
-            scaled = (flat * scale.reshape(1, -1)).to(dtype)
-            grad_x = (scaled @ codes.to(dtype)).to(ctx.x_dtype).reshape(ctx.x_shape)
+            scaled = ctx.kernels.scale_columns(flat, scale, dtype)
+            grad_x = (scaled @ codes.to(dtype)).to(x_dtype).reshape(ctx.x_shape)
         if ctx.needs_input_grad[1]:
-            scaled = (flat / inverse_scale).to(dtype)
-            grad_weight = (scaled.t() @ x_i8.to(dtype)).to(ctx.weight_dtype)
-        return grad_x, grad_weight, None, None, None
+            scaled = ctx.kernels.scale_rows(flat, inverse_scale, dtype)
+            grad_weight = (scaled.t() @ x_i8.to(dtype)).to(weight_dtype)
+        if ctx.needs_input_grad[2]:
+            grad_bias = flat.sum(0, dtype=torch.float32).to(bias_dtype)
+        return grad_x, grad_weight, grad_bias, None, None, None
 
 
 class BitLinear158(nn.Linear):
@@ -228,12 +237,9 @@ class BitLinear158(nn.Linear):
         strength = self.quantization_strength if self.training else 1.0
         with torch.autocast(device, enabled=False):
             if strength == 1.0 and self.activation_bits is not None:
-                y = _TernaryProduct.apply(x, self.weight, codes, scale, dtype)
-            else:
-                y = self._float_product(x, codes, scale, strength, dtype)
-            if self.bias is not None:
-                y = y + self.bias.to(y.dtype)
-        return y.to(dtype)
+                return _TernaryProduct.apply(x, self.weight, self.bias, codes, scale, dtype)
+            y = self._float_product(x, codes, scale, strength, dtype)
+            return y if self.bias is None else y + self.bias.to(dtype)
 
     def _float_product(
         self, x: Tensor, codes: Tensor, scale: Tensor, strength: float, dtype: torch.dtype

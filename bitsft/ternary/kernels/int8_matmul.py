@@ -25,13 +25,13 @@ def int8_matmul(x_i8: Tensor, codes: Tensor) -> Tensor:
         codes: int8 `[out_features, in_features]` in {-1, 0, 1}.
 
     Returns:
-        float32 `[tokens, out_features]` holding the integers.
+        int32 `[tokens, out_features]`.
     """
     if _int_mm_applies(x_i8, codes):
-        return torch._int_mm(x_i8, codes.t()).float()
+        return torch._int_mm(x_i8, codes.t())
     wide = x_i8.shape[1] > WIDEST_EXACT_IN_FLOAT32
     dtype = torch.float64 if wide else torch.float32
-    return (x_i8.to(dtype) @ codes.to(dtype).t()).float()
+    return (x_i8.to(dtype) @ codes.to(dtype).t()).to(torch.int32)
 
 
 def _int_mm_applies(x_i8: Tensor, codes: Tensor) -> bool:

@@ -1,0 +1,333 @@
+"""Tokens per second and peak memory of full TRL training steps: bitsft and its peers, taking turns.
+
+    python benchmarks/cpu/training.py                                              # the default settings
+    python benchmarks/cpu/training.py --sizes 10M --accumulation 1 --checkpointing off --rounds 2    # short
+    python benchmarks/cpu/training.py --sizes 10M 100M 350M --accumulation 1 8 --checkpointing off on # everything
+
+Each competitor is a real trainer (`TernarySFTTrainer`, or `trl.SFTTrainer` over the peer's model) in a process of its
+own, waiting inside `on_step_end` until it is asked for the next optimizer step; then it computes one while all others
+wait. A step is timed from there to the end of the next `on_step_end`, so it holds everything the trainer does: the
+batches, forward and backward of each micro-step, clipping, AdamW, the projection, zeroing the gradients, callbacks.
+One step at set-up and the first `--warm-up` rounds are not counted. Rows are 512 random ids of constant length, as
+packing makes them, four to a micro-step.
+
+Memory is taken in one more step, after the timed ones. `above` is the largest resident set in that step, minus what
+was resident before it, plus whatever tensors were alive before it besides parameters, buffers and optimizer state
+(codes kept from step to step, for example): everything above the weights and the optimizer, gradients included.
+Where not all processes fit into memory at once they run in groups, bitsft in each of them; ratios are formed within
+a group.
+"""
+
+import argparse
+import gc
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from machine import (
+    Worker,
+    WorkerError,
+    answers_to_parent,
+    describe_machine,
+    memory_of_machine,
+    quartiles,
+    ratio,
+    reset_peak,
+    resident,
+    take_turns,
+    write_report,
+)
+
+ROW_TOKENS, ROWS = 512, 4
+LEARNING_RATE = 1e-4
+DEFAULT_PEERS = (
+    "bitsft", "bitsft-stochastic", "dense-autocast", "dense-bf16",
+    "autobitlinear", "torchao", "torchao-cast", "torchao-bf16", "bitlinear",
+)  # fmt: skip
+ROOM_FOR_ACTIVATIONS = 3_000_000_000  # bytes beside weights, gradients and optimizer, while a step runs
+LIBRARIES = 700_000_000  # bytes: Python, torch, transformers, TRL
+
+
+# --- the worker: one trainer that steps on request ----------------------------------------------------------
+
+
+def run_worker(specification: dict[str, Any]) -> None:
+    answers = answers_to_parent()
+    try:
+        _train(specification, answers)
+    except Exception as error:  # whatever stops a peer belongs into its row of the table
+        text = " ".join(str(error).split())
+        answers.write(json.dumps({"error": f"{type(error).__name__}: {text[:300]}"}) + "\n")
+        answers.flush()
+        raise
+
+
+def _train(specification: dict[str, Any], answers: TextIO) -> None:
+    import torch
+    from datasets import Dataset
+    from peers import PEERS, SIZES
+    from transformers import TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    from bitsft import TernarySFTConfig, TernarySFTTrainer
+    from bitsft.scratch import train_tokenizer
+
+    peer, shape = PEERS[specification["peer"]], SIZES[specification["size"]]
+    model = shape.model(peer.dtype)
+    if peer.convert is not None:
+        peer.convert(model)
+    rows = specification["accumulation"] * specification["rows"]
+    ids = torch.randint(3, shape.vocabulary, (8 * rows, specification["row_tokens"])).tolist()
+    options = {
+        "output_dir": specification["folder"],
+        "max_steps": 100_000,
+        "learning_rate": LEARNING_RATE,
+        "lr_scheduler_type": "constant",
+        "per_device_train_batch_size": specification["rows"],
+        "gradient_accumulation_steps": specification["accumulation"],
+        "gradient_checkpointing": specification["checkpointing"] == "on",
+        "max_length": specification["row_tokens"],
+        "bf16": True,
+        "use_cpu": True,
+        "logging_strategy": "no",
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+
+    class Turns(TrainerCallback):
+        """Added last, so that the other callbacks' share of the step is in the time."""
+
+        started = time.perf_counter()
+        before: dict[str, int] | None = None
+
+        def on_step_end(self, args, state, control, model=None, optimizer=None, **kwargs):  # type: ignore[no-untyped-def]
+            answer: dict[str, Any] = {"seconds": time.perf_counter() - self.started}
+            if self.before is not None:
+                peak = resident("VmHWM")
+                above = peak - self.before["resident"] + self.before["kept"]
+                answer |= {**self.before, "peak": peak, "above": above}
+            answers.write(json.dumps(answer) + "\n")
+            answers.flush()
+            line = sys.stdin.readline()
+            if not line:
+                os._exit(0)  # the parent is gone
+            self.before = _memory_before(model, optimizer) if json.loads(line)["memory"] else None
+            self.started = time.perf_counter()
+
+    trainer_class, config_class = SFTTrainer, SFTConfig
+    if peer.projection is not None:
+        trainer_class, config_class = TernarySFTTrainer, TernarySFTConfig
+        options["projection"] = peer.projection
+    trainer = trainer_class(
+        model=model,
+        args=config_class(**options),
+        train_dataset=Dataset.from_dict({"input_ids": ids, "labels": ids}),
+        processing_class=train_tokenizer(["서울의 인구는 약 천만 명입니다"] * 4, 300),
+    )
+    trainer.add_callback(Turns())
+    trainer.train()
+
+
+def _memory_before(model: Any, optimizer: Any) -> dict[str, int]:
+    """Bytes before a step; the gradients are zeroed (freed) by then."""
+    import torch
+
+    def storages(tensors: Any) -> dict[int, int]:
+        found = {}
+        for tensor in tensors:
+            inner = getattr(tensor, "_data", tensor)  # torchao's weight is a wrapper around one
+            if inner.layout == torch.strided and inner.device.type == "cpu":
+                found[inner.untyped_storage().data_ptr()] = inner.untyped_storage().nbytes()
+        return found
+
+    while not isinstance(optimizer, torch.optim.Optimizer) or hasattr(optimizer, "optimizer"):
+        optimizer = optimizer.optimizer  # out of accelerate's wrapper
+    parameters = list(model.parameters())
+    state = [v for s in optimizer.state.values() for v in s.values() if torch.is_tensor(v)]
+    weights = storages([*parameters, *model.buffers()])
+    states = storages(state)
+    now = reset_peak()
+    plain = (torch.Tensor, torch.nn.Parameter)  # not the compiler's fake tensors
+    alive = storages(o for o in gc.get_objects() if type(o) in plain)
+    kept = sum(size for at, size in alive.items() if at not in weights and at not in states)
+    return {
+        "resident": now,
+        "kept": kept,
+        "weights": sum(weights.values()),
+        "optimizer": sum(states.values()),
+        "gradients": sum(p.numel() * p.element_size() for p in parameters if p.requires_grad),
+    }
+
+
+# --- the parent: everybody takes turns ----------------------------------------------------------------------
+
+
+def groups(peers: list[str], size: str, reference: str, together: int | None) -> list[list[str]]:
+    """As many at once as memory holds (or `together`), the reference in each group."""
+    from peers import SIZES
+
+    shape = SIZES[size]
+    others = [peer for peer in peers if peer != reference]
+    if together is None:
+        layer = 4 * shape.hidden**2 + 3 * shape.hidden * shape.intermediate
+        parameters = shape.layers * layer + shape.vocabulary * shape.hidden
+        waiting = 12 * parameters + LIBRARIES  # weights and AdamW's two moments in float32
+        stepping = 8 * parameters + ROOM_FOR_ACTIVATIONS
+        together = int((0.9 * memory_of_machine("MemAvailable") - stepping) // waiting)
+    at_once = max(1, together - 1)
+    if not others:
+        return [[reference]]
+    return [[reference, *others[i : i + at_once]] for i in range(0, len(others), at_once)]
+
+
+def measure(setting: dict[str, Any], names: list[str], parsed: argparse.Namespace) -> list[dict]:
+    """One group in one setting: a row per competitor."""
+    from peers import PEERS
+
+    workers: dict[str, Worker] = {}
+    failed: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            for name in names:  # one after the other: loading in parallel would need the memory of all
+                specification = {
+                    **setting,
+                    "peer": name,
+                    "rows": parsed.rows,
+                    "row_tokens": parsed.row_tokens,
+                    "folder": folder,
+                }
+                environment = dict(PEERS[name].environment)
+                worker = Worker(__file__, specification, parsed.threads, environment)
+                workers[name] = worker
+                try:
+                    worker.answer()  # the first step
+                except WorkerError as error:
+                    failed[name] = str(error)
+
+            def step(name: str, *, memory: bool = False) -> dict[str, Any]:
+                if name in failed:
+                    return {}
+                try:
+                    return workers[name].ask({"memory": memory})
+                except WorkerError as error:
+                    failed[name] = str(error)
+                    return {}
+
+            jobs = {name: (lambda name=name: step(name)) for name in names}
+            timed = take_turns(jobs, parsed.rounds, parsed.warm_up)
+            memory = {name: step(name, memory=True) for name in names}
+        finally:
+            for worker in workers.values():
+                worker.end()
+    tokens = setting["accumulation"] * parsed.rows * parsed.row_tokens
+    rows = []
+    for name in names:
+        row: dict[str, Any] = {**setting, "peer": name, "label": PEERS[name].label}
+        if name in failed:
+            rows.append({**row, "error": failed[name]})
+            continue
+        times = [step["seconds"] for step in timed[name]]
+        row["tokens_per_step"] = tokens
+        row["step_seconds"] = quartiles(times)
+        row["tokens_per_second"] = quartiles([tokens / t for t in times], 1)
+        row["memory"] = {key: value for key, value in memory[name].items() if key != "seconds"}
+        if names[0] not in failed:
+            reference = [step["seconds"] for step in timed[names[0]]]
+            row["speed_of_reference"] = ratio(times, reference)
+            above = memory[names[0]]["above"] / memory[name]["above"]
+            row["memory_of_reference"] = round(above, 3)
+        rows.append(row)
+    return rows
+
+
+def print_row(row: dict[str, Any]) -> None:
+    where = f"{row['size']:>5} x{row['accumulation']} {row['checkpointing']:>3}"
+    if "error" in row:
+        print(f"{where}  {row['label']:46} failed: {row['error']}", flush=True)
+        return
+    low, middle, high = row["tokens_per_second"]
+    speed, memory = row.get("speed_of_reference", [float("nan")] * 3), row["memory"]
+    print(
+        f"{where}  {row['label']:46} {middle:8.0f} {low:7.0f}-{high:<7.0f} {speed[1]:6.2f} "
+        f"({speed[0]:.2f}-{speed[2]:.2f}) {memory['peak'] / 1e9:6.2f} {memory['above'] / 1e9:6.2f} "
+        f"{row.get('memory_of_reference', float('nan')):6.2f}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--sizes", nargs="+", default=["10M", "100M"])
+    parser.add_argument("--accumulation", nargs="+", type=int, default=[1])
+    parser.add_argument("--checkpointing", nargs="+", choices=("off", "on"), default=["off", "on"])
+    parser.add_argument("--peers", nargs="+", default=list(DEFAULT_PEERS))
+    parser.add_argument("--reference", default="bitsft", help="whom the others are compared with")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--warm-up", type=int, default=1)
+    parser.add_argument("--rows", type=int, default=ROWS, help="rows a micro-step")
+    parser.add_argument("--row-tokens", type=int, default=ROW_TOKENS)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--together", type=int, default=None, help="processes alive at once")
+    parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--worker", default=None, help=argparse.SUPPRESS)
+    parsed = parser.parse_args()
+    if parsed.worker:
+        run_worker(json.loads(parsed.worker))
+        return
+    from peers import PEERS, SIZES
+
+    for option, given, known in (
+        ("--sizes", parsed.sizes, SIZES),
+        ("--peers", [*parsed.peers, parsed.reference], PEERS),
+    ):
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            parser.error(f"{option}: unknown {unknown}; known are {list(known)}")
+    report: dict[str, Any] = {
+        "machine": describe_machine(parsed.threads),
+        "reference": parsed.reference,
+        "settings": {
+            "rounds": parsed.rounds,
+            "warm_up": parsed.warm_up,
+            "rows": parsed.rows,
+            "row_tokens": parsed.row_tokens,
+            "learning_rate": LEARNING_RATE,
+            "shapes": {name: vars(SIZES[name]) for name in parsed.sizes},
+        },
+        "rows": [],
+    }
+    started = time.perf_counter()
+    print(json.dumps(report["machine"]))
+    print(
+        f"speed and memory: {parsed.reference} relative to the row's (memory: above weights and optimizer)\n"
+        f"{'size acc ckpt':14} {'':46} {'tok/s':>8} {'quartiles':>15} {'speed':>6} {'':11} "
+        f"{'peak':>6} {'above':>6} {'memory':>6}   GB"
+    )
+    for size in parsed.sizes:
+        for checkpointing in parsed.checkpointing:
+            for accumulation in parsed.accumulation:
+                setting = {
+                    "size": size,
+                    "accumulation": accumulation,
+                    "checkpointing": checkpointing,
+                }
+                for number, names in enumerate(
+                    groups(parsed.peers, size, parsed.reference, parsed.together)
+                ):
+                    for row in measure(setting, names, parsed):
+                        print_row(row)
+                        report["rows"].append({"group": number, **row})
+    report["minutes"] = round((time.perf_counter() - started) / 60, 1)
+    report["load_average_at_end"] = list(os.getloadavg())
+    write_report(parsed.json, report)
+
+
+if __name__ == "__main__":
+    main()

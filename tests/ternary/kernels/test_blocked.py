@@ -1,0 +1,112 @@
+"""The kernels in blocks give the bits of the reference: every dtype, odd shapes, empty batches, ties, extremes."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from bitsft.ternary import BitLinear158
+from bitsft.ternary.kernels import blocked, kernels_for, reference
+from bitsft.ternary.linear import hold_codes
+
+DTYPES = [torch.float32, torch.bfloat16, torch.float16]
+SHAPES = [(1, 1, 1), (0, 8, 4), (3, 7, 5), (65, 33, 40), (200, 64, 96)]
+
+
+@pytest.fixture(autouse=True, params=["one block", "many blocks"])
+def block_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "many blocks":
+        monkeypatch.setattr(blocked, "BLOCK_ELEMENTS", 1)  # 32 rows a block
+
+
+def operands(
+    shape: tuple[int, int, int], dtype: torch.dtype, granularity: str = "tensor"
+) -> dict[str, Any]:
+    tokens, in_features, out_features = shape
+    torch.manual_seed(0)
+    scale = torch.tensor(0.37) if granularity == "tensor" else torch.rand(out_features, 1) + 0.1
+    return {
+        "x": torch.randn(tokens, in_features, dtype=dtype),
+        "codes": torch.randint(-1, 2, (out_features, in_features), dtype=torch.int8),
+        "scale": scale,
+        "bias": torch.randn(out_features, dtype=dtype),
+        "grad": torch.randn(tokens, out_features, dtype=dtype),
+    }
+
+
+def same(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    return found.dtype == expected.dtype and torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("granularity", ["tensor", "row"])
+def test_every_kernel_gives_the_bits_of_the_reference(
+    shape: tuple[int, int, int], dtype: torch.dtype, granularity: str
+) -> None:
+    o = operands(shape, dtype, granularity)
+    x_i8, inverse_scale = reference.quantize_rows(o["x"])
+    found = blocked.quantize_rows(o["x"])
+    assert same(found[0], x_i8) and same(found[1], inverse_scale)
+    for bias in (None, o["bias"]):
+        arguments = (x_i8, inverse_scale, o["codes"], o["scale"], bias, dtype)
+        assert same(blocked.ternary_product(*arguments), reference.ternary_product(*arguments))
+    for to in DTYPES:
+        rows = (o["grad"], inverse_scale, to)
+        assert same(blocked.scale_rows(*rows), reference.scale_rows(*rows))
+        columns = (o["grad"], o["scale"], to)
+        assert same(blocked.scale_columns(*columns), reference.scale_columns(*columns))
+
+
+def test_ties_zeros_and_extremes() -> None:
+    x = torch.zeros(70, 4)
+    x[0] = torch.tensor([127.0, 0.5, 1.5, -2.5])  # ties go to even
+    x[1] = torch.tensor([3e38, -3e38, 1e-30, 0.0])
+    x[69] = torch.tensor([1e-7, -1e-7, 0.0, 5e-8])
+    x_i8, _ = blocked.quantize_rows(x)
+    assert x_i8[0].tolist() == [127, 0, 2, -2]
+    assert x_i8[1].tolist() == [127, -127, 0, 0]
+    assert x_i8[2:69].abs().max() == 0
+    assert same(x_i8, reference.quantize_rows(x)[0])
+
+
+def test_non_contiguous_inputs() -> None:
+    o = operands((150, 64, 96), torch.float32)
+    x, codes, grad = o["x"][::2, ::3], o["codes"][::2, ::3], o["grad"][::2, ::2]
+    x_i8, inverse_scale = blocked.quantize_rows(x)
+    assert same(x_i8, reference.quantize_rows(x.contiguous())[0])
+    arguments = (x_i8, inverse_scale, codes, o["scale"], None, torch.float32)
+    assert same(blocked.ternary_product(*arguments), reference.ternary_product(*arguments))
+    rows = (grad, inverse_scale, torch.bfloat16)
+    assert same(blocked.scale_rows(*rows), reference.scale_rows(*rows))
+
+
+@pytest.mark.parametrize("granularity", ["tensor", "row"])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_a_layer_has_the_same_output_and_gradients_on_both_paths(
+    granularity: str, autocast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = []
+    for forced in ("", "reference"):
+        monkeypatch.setenv("BITSFT_KERNELS", forced)
+        torch.manual_seed(0)
+        layer = BitLinear158(48, 40, granularity=granularity)  # type: ignore[arg-type]
+        x = torch.randn(3, 50, 48, requires_grad=True)
+        with torch.autocast("cpu", enabled=autocast), hold_codes(layer):
+            y = layer(x)
+        (y.float() ** 2).sum().backward()
+        assert layer.bias is not None
+        results.append((y, x.grad, layer.weight.grad, layer.bias.grad))
+    for fast, plain in zip(*results, strict=True):
+        assert fast is not None and plain is not None and same(fast, plain)
+
+
+def test_the_choice_and_how_to_force_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.zeros(1)
+    assert kernels_for(x) is blocked
+    assert kernels_for(x.to("meta")) is reference
+    monkeypatch.setenv("BITSFT_KERNELS", "reference")
+    assert kernels_for(x) is reference
+    monkeypatch.setenv("BITSFT_KERNELS", "fast")
+    with pytest.raises(ValueError, match="BITSFT_KERNELS='fast'; it may be unset, or 'reference'"):
+        kernels_for(x)
