@@ -48,7 +48,9 @@ DEFAULT_PEERS = (
     "bitsft", "bitsft-stochastic", "dense-autocast", "dense-bf16",
     "autobitlinear", "torchao", "torchao-cast", "torchao-bf16", "bitlinear",
 )  # fmt: skip
-ROOM_FOR_ACTIVATIONS = 3_000_000_000  # bytes beside weights, gradients and optimizer, while a step runs
+ROOM_FOR_ACTIVATIONS = (
+    3_000_000_000  # bytes beside weights, gradients and optimizer, while a step runs
+)
 LIBRARIES = 700_000_000  # bytes: Python, torch, transformers, TRL
 
 
@@ -167,22 +169,28 @@ def _memory_before(model: Any, optimizer: Any) -> dict[str, int]:
 # --- the parent: everybody takes turns ----------------------------------------------------------------------
 
 
-def groups(peers: list[str], size: str, reference: str, together: int | None) -> list[list[str]]:
-    """As many at once as memory holds (or `together`), the reference in each group."""
+def groups(peers: list[str], size: str, parsed: argparse.Namespace) -> list[list[str]]:
+    """As many at once as memory holds (or `--together`), the reference in each group."""
     from peers import SIZES
 
-    shape = SIZES[size]
-    others = [peer for peer in peers if peer != reference]
+    others = [peer for peer in peers if peer != parsed.reference]
+    together = parsed.together
     if together is None:
+        shape = SIZES[size]
         layer = 4 * shape.hidden**2 + 3 * shape.hidden * shape.intermediate
         parameters = shape.layers * layer + shape.vocabulary * shape.hidden
-        waiting = 12 * parameters + LIBRARIES  # weights and AdamW's two moments in float32
-        stepping = 8 * parameters + ROOM_FOR_ACTIVATIONS
-        together = int((0.9 * memory_of_machine("MemAvailable") - stepping) // waiting)
+        tokens = parsed.rows * parsed.row_tokens
+        activations = tokens * shape.layers * (24 * shape.hidden + 12 * shape.intermediate)
+        # Float32 weights and AdamW's two moments; and what a step freed, of which glibc keeps most.
+        waiting = 12 * parameters + LIBRARIES + 1.5 * activations
+        stepping = 4 * parameters + activations
+        room = 0.9 * memory_of_machine("MemAvailable") - stepping
+        together = max(2, int(room // waiting))
     at_once = max(1, together - 1)
     if not others:
-        return [[reference]]
-    return [[reference, *others[i : i + at_once]] for i in range(0, len(others), at_once)]
+        return [[parsed.reference]]
+    count = -(-len(others) // at_once)
+    return [[parsed.reference, *others[i::count]] for i in range(count)]
 
 
 def measure(setting: dict[str, Any], names: list[str], parsed: argparse.Namespace) -> list[dict]:
@@ -193,7 +201,9 @@ def measure(setting: dict[str, Any], names: list[str], parsed: argparse.Namespac
     failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         try:
-            for name in names:  # one after the other: loading in parallel would need the memory of all
+            for (
+                name
+            ) in names:  # one after the other: loading in parallel would need the memory of all
                 specification = {
                     **setting,
                     "peer": name,
@@ -208,6 +218,7 @@ def measure(setting: dict[str, Any], names: list[str], parsed: argparse.Namespac
                     worker.answer()  # the first step
                 except WorkerError as error:
                     failed[name] = str(error)
+                    workers.pop(name).end()
 
             def step(name: str, *, memory: bool = False) -> dict[str, Any]:
                 if name in failed:
@@ -318,9 +329,7 @@ def main() -> None:
                     "accumulation": accumulation,
                     "checkpointing": checkpointing,
                 }
-                for number, names in enumerate(
-                    groups(parsed.peers, size, parsed.reference, parsed.together)
-                ):
+                for number, names in enumerate(groups(parsed.peers, size, parsed)):
                     for row in measure(setting, names, parsed):
                         print_row(row)
                         report["rows"].append({"group": number, **row})

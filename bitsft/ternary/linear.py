@@ -19,7 +19,7 @@ Limits: no double backward; under `torch.compile` the codes are always computed 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -232,14 +232,20 @@ class BitLinear158(nn.Linear):
         """
         self._check_input(x)
         device = x.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+        autocast = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
         codes, scale = self.ternary()
         strength = self.quantization_strength if self.training else 1.0
-        with torch.autocast(device, enabled=False):
-            if strength == 1.0 and self.activation_bits is not None:
+        if strength < 1.0 or self.activation_bits is None:
+            with torch.autocast(device, enabled=False):
+                y = self._float_product(x, codes, scale, strength, dtype)
+                return y if self.bias is None else y + self.bias.to(dtype)
+        if torch.is_grad_enabled():
+            with torch.autocast(device, enabled=False) if autocast else nullcontext():
                 return _TernaryProduct.apply(x, self.weight, self.bias, codes, scale, dtype)
-            y = self._float_product(x, codes, scale, strength, dtype)
-            return y if self.bias is None else y + self.bias.to(dtype)
+        x_i8, inverse_scale = quantized_input(x)
+        y = kernels_for(x).ternary_product(x_i8, inverse_scale, codes, scale, self.bias, dtype)
+        return y.view(*x.shape[:-1], self.out_features)
 
     def _float_product(
         self, x: Tensor, codes: Tensor, scale: Tensor, strength: float, dtype: torch.dtype

@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 from transformers.integrations.bitnet import AutoBitLinear, BitLinear
 from transformers.quantizers.quantizer_bitnet import BitNetHfQuantizer
 
+from bitsft.ternary.generate import hold_codes_while_generating
 from bitsft.ternary.linear import BitLinear158, ternary_layers
 from bitsft.ternary.pack import unpack_codes
 from bitsft.ternary.quantize import Granularity
@@ -40,7 +41,8 @@ def replace_linear_with_bitlinear(
 ) -> nn.Module:
     """Turn linear layers into `BitLinear158`, sharing their parameters.
 
-    Layers that are `BitLinear158` already stay as they are, so calling this twice does nothing more.
+    Layers that are `BitLinear158` already stay as they are, so calling this twice does nothing more. `model.generate`
+    computes the codes once a call from then on (generate.py).
     What was replaced and what was kept is logged at level INFO; `print(model)` shows it too.
 
     Args:
@@ -78,6 +80,9 @@ def replace_linear_with_bitlinear(
         model.set_submodule(name, layer)
     if replacements:
         _forget_stock_quantization(model)
+    for module in model.modules():
+        if isinstance(module, PreTrainedModel):
+            hold_codes_while_generating(module)
     logger.info(
         "%s: %d linear layers made ternary, %d were ternary already, kept in full precision: %s",
         type(model).__name__,

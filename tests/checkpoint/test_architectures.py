@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import bitsft.ternary.linear
 from bitsft.checkpoint import save_ternary
 from bitsft.ternary import ternary_layers
+from bitsft.ternary.kernels import blocked
 from tests.checkpoint.tiny_models import MODELS, logits, ternary_model
 
 FORMATS = ("transformers", "latent", "dense", "compressed-tensors")
@@ -112,7 +112,7 @@ def test_compressed_tensors_differ_by_the_librarys_step_of_activations(
         scale = x.detach().abs().amax(dim=-1, keepdim=True) / 127.5
         return (x / scale).round().clamp(-128, 127).to(torch.int8), 1 / scale
 
-    monkeypatch.setattr(bitsft.ternary.linear, "quantize_activations", with_their_step)
+    monkeypatch.setattr(blocked, "quantize_rows", with_their_step)
     here = logits(ternary_model(name))
     assert (here - there).norm() / here.norm() < 2e-3
 

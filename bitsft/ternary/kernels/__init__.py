@@ -3,7 +3,7 @@
     reference   plain PyTorch: the truth, for any device and dtype
     blocked     the same on blocks of rows, for CPUs
 
-`BITSFT_KERNELS=reference` in the environment forces the first, to find out whether a kernel is to blame.
+`BITSFT_KERNELS=reference` in the environment of the process forces the first, to find out whether a kernel is to blame.
 """
 
 import os
@@ -16,16 +16,21 @@ from bitsft.ternary.kernels import blocked, reference
 KERNELS_VARIABLE = "BITSFT_KERNELS"
 
 
+def _forced() -> bool:
+    value = os.environ.get(KERNELS_VARIABLE, "")
+    if value not in ("", "reference"):
+        raise ValueError(f"{KERNELS_VARIABLE}={value!r}; it may be unset, or 'reference'.")
+    return value == "reference"
+
+
+reference_is_forced = _forced()
+"""Read once: a look into the environment in each forward would be felt when one token is decoded."""
+
+
 def kernels_for(x: Tensor) -> ModuleType:
     """The kernels for an input: a module with the functions of `reference`.
 
     Args:
         x: The layer's input.
-
-    Raises:
-        ValueError: The environment variable asks for kernels that do not exist.
     """
-    forced = os.environ.get(KERNELS_VARIABLE, "")
-    if forced not in ("", "reference"):
-        raise ValueError(f"{KERNELS_VARIABLE}={forced!r}; it may be unset, or 'reference'.")
-    return reference if forced or x.device.type != "cpu" else blocked
+    return reference if reference_is_forced or not x.is_cpu else blocked

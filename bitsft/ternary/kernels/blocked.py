@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bitsft.ternary.kernels import reference
 from bitsft.ternary.kernels.int8_matmul import int8_matmul
+from bitsft.ternary.quantize import SMALLEST_MAGNITUDE
 
 BLOCK_ELEMENTS = 2**20
 """Largest intermediate result, 4 MB in float32: two of them fit in the second-level cache of two cores."""
@@ -23,13 +24,13 @@ BLOCK_ELEMENTS = 2**20
 def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     """See `reference.quantize_rows`."""
     rows = _rows_of_a_block(x.shape[1])
-    if len(x) <= rows:
-        return reference.quantize_rows(x)
+    if x.shape[0] <= rows:
+        return _quantized(x)
     x_i8 = torch.empty(x.shape, dtype=torch.int8, device=x.device)
     inverse_scale = torch.empty(len(x), 1, dtype=torch.float32, device=x.device)
     for start in range(0, len(x), rows):
         block = slice(start, start + rows)
-        x_i8[block], inverse_scale[block] = reference.quantize_rows(x[block])
+        x_i8[block], inverse_scale[block] = _quantized(x[block])
     return x_i8, inverse_scale
 
 
@@ -45,7 +46,7 @@ def ternary_product(
     inverse_gamma = (1 / scale).reshape(1, -1)
     bias = None if bias is None else bias.float()
     rows = _rows_of_a_block(len(codes))
-    if len(x_i8) <= rows:
+    if x_i8.shape[0] <= rows:
         product = int8_matmul(x_i8, codes)
         return _rescaled(product, inverse_scale * inverse_gamma, bias).to(dtype)
     y = torch.empty(len(x_i8), len(codes), dtype=dtype, device=x_i8.device)
@@ -82,8 +83,15 @@ def scale_columns(grad: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
     return scaled
 
 
+def _quantized(x: Tensor) -> tuple[Tensor, Tensor]:
+    """As the reference, with fewer operations: x · 1/s is within ±127.0001, so nothing is left to clip."""
+    inverse_scale = x.abs().amax(-1, keepdim=True).float()
+    inverse_scale.clamp_(min=SMALLEST_MAGNITUDE).reciprocal_().mul_(127)
+    return torch.mul(x, inverse_scale).round_().to(torch.int8), inverse_scale
+
+
 def _rescaled(product: Tensor, divisor: Tensor, bias: Tensor | None) -> Tensor:
-    y = product.float().div_(divisor)
+    y = product / divisor
     return y if bias is None else y.add_(bias)
 
 

@@ -45,14 +45,13 @@ def quantized_input(x: Tensor) -> tuple[Tensor, Tensor]:
         `(x_i8, inverse_scale)`: int8 `[tokens, features]` and 1/s, float32 `[tokens, 1]`.
     """
     kernels = kernels_for(x)
-    flat = x.detach().reshape(-1, x.shape[-1])
     if torch.compiler.is_compiling() or x.is_inference():
-        return kernels.quantize_rows(flat)
-    state = (x._version, x.data_ptr(), x.shape, x.dtype, kernels)
+        return kernels.quantize_rows(x.detach().reshape(-1, x.shape[-1]))
+    state = (x._version, x.data_ptr(), x.shape, kernels)
     last = _last
     known = last.quantized
-    if known is None or last.state != state or last.reference is None or last.reference() is not x:
-        known = kernels.quantize_rows(flat)
+    if known is None or last.reference is None or last.reference() is not x or last.state != state:
+        known = kernels.quantize_rows(x.detach().reshape(-1, x.shape[-1]))
         last.reference = weakref.ref(x, last.forget)
         last.state = state
         last.quantized = known

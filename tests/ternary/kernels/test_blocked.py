@@ -1,11 +1,14 @@
 """The kernels in blocks give the bits of the reference: every dtype, odd shapes, empty batches, ties, extremes."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 import torch
 
-from bitsft.ternary import BitLinear158
+from bitsft.ternary import BitLinear158, kernels
 from bitsft.ternary.kernels import blocked, kernels_for, reference
 from bitsft.ternary.linear import hold_codes
 
@@ -87,8 +90,8 @@ def test_a_layer_has_the_same_output_and_gradients_on_both_paths(
     granularity: str, autocast: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = []
-    for forced in ("", "reference"):
-        monkeypatch.setenv("BITSFT_KERNELS", forced)
+    for forced in (False, True):
+        monkeypatch.setattr(kernels, "reference_is_forced", forced)
         torch.manual_seed(0)
         layer = BitLinear158(48, 40, granularity=granularity)  # type: ignore[arg-type]
         x = torch.randn(3, 50, 48, requires_grad=True)
@@ -105,8 +108,30 @@ def test_the_choice_and_how_to_force_it(monkeypatch: pytest.MonkeyPatch) -> None
     x = torch.zeros(1)
     assert kernels_for(x) is blocked
     assert kernels_for(x.to("meta")) is reference
-    monkeypatch.setenv("BITSFT_KERNELS", "reference")
+    monkeypatch.setattr(kernels, "reference_is_forced", True)
     assert kernels_for(x) is reference
-    monkeypatch.setenv("BITSFT_KERNELS", "fast")
-    with pytest.raises(ValueError, match="BITSFT_KERNELS='fast'; it may be unset, or 'reference'"):
-        kernels_for(x)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("", "False"), ("reference", "True"), ("fast", "it may be unset, or")]
+)
+def test_the_environment_forces_the_reference(value: str, expected: str) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from bitsft.ternary import kernels as k; print(k.reference_is_forced)",
+        ],
+        env={**os.environ, "BITSFT_KERNELS": value},
+        capture_output=True,
+        text=True,
+    )
+    assert expected in done.stdout + done.stderr
+
+
+def test_without_gradients_the_output_is_the_same() -> None:
+    layer = BitLinear158(48, 40)
+    x = torch.randn(3, 50, 48)
+    with torch.no_grad():
+        plain = layer(x)
+    assert torch.equal(plain, layer(x)) and plain.shape == (3, 50, 40)

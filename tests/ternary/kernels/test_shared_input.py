@@ -6,7 +6,7 @@ import weakref
 import pytest
 import torch
 
-from bitsft.ternary import BitLinear158
+from bitsft.ternary import BitLinear158, kernels
 from bitsft.ternary.kernels import blocked
 from bitsft.ternary.kernels.shared_input import quantized_input
 from bitsft.ternary.quantize import quantize_activations
@@ -77,6 +77,6 @@ def test_nothing_outlives_the_input() -> None:
 def test_the_kernels_are_part_of_what_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.randn(3, 8)
     first = quantized_input(x)[0]
-    monkeypatch.setenv("BITSFT_KERNELS", "reference")
+    monkeypatch.setattr(kernels, "reference_is_forced", True)
     again = quantized_input(x)[0]
     assert again is not first and torch.equal(again, first)
