@@ -90,8 +90,11 @@ def panels(groups: dict[str, list[dict[str, Any]]], heading: str, xlabel: str, p
 
 
 def one_of_each(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The reference is in each group of processes; one bar is enough."""
-    return list({row["name"]: row for row in reversed(rows)}.values())[::-1]
+    """The reference is in each group of processes; one bar is enough. bitsft first, then dense."""
+    rows = list({row["name"]: row for row in rows}.values())
+    return sorted(
+        rows, key=lambda row: ([BITSFT, DENSE, OTHERS].index(colour(row["name"])), row["name"])
+    )
 
 
 def plot_training(report: dict[str, Any], images: Path) -> None:

@@ -43,7 +43,9 @@ def ternary_product(
     dtype: torch.dtype,
 ) -> Tensor:
     """See `reference.ternary_product`."""
-    inverse_gamma = (1 / scale).reshape(1, -1)
+    inverse_gamma = scale.reciprocal()
+    if inverse_gamma.dim():
+        inverse_gamma = inverse_gamma.reshape(1, -1)
     bias = None if bias is None else bias.float()
     rows = _rows_of_a_block(len(codes))
     if x_i8.shape[0] <= rows:
