@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bitsft.ternary.kernels import kernels_for
-from bitsft.ternary.kernels.shared_input import quantized_input
+from bitsft.ternary.kernels.shared_input import dequantized_input, quantized_input
 from bitsft.ternary.quantize import (
     Granularity,
     grid_scale,
@@ -67,13 +67,12 @@ class _TernaryProduct(torch.autograd.Function):
         x_dtype, weight_dtype, bias_dtype, dtype = ctx.dtypes
         flat = grad_y.reshape(-1, grad_y.shape[-1])
         grad_x = grad_weight = grad_bias = None
-        # The integers, up to 128, are exact in bf16 and fp16 too.
         if ctx.needs_input_grad[0]:
             scaled = ctx.kernels.scale_columns(flat, scale, dtype)
             grad_x = (scaled @ codes.to(dtype)).to(x_dtype).reshape(ctx.x_shape)
         if ctx.needs_input_grad[1]:
-            scaled = ctx.kernels.scale_rows(flat, inverse_scale, dtype)
-            grad_weight = (scaled.t() @ x_i8.to(dtype)).to(weight_dtype)
+            x = dequantized_input(x_i8, inverse_scale, dtype)
+            grad_weight = (flat.to(dtype).t() @ x).to(weight_dtype)
         if ctx.needs_input_grad[2]:
             grad_bias = flat.sum(0, dtype=torch.float32).to(bias_dtype)
         return grad_x, grad_weight, grad_bias, None, None, None

@@ -59,16 +59,16 @@ def ternary_product(
     return y
 
 
-def scale_rows(grad: Tensor, inverse_scale: Tensor, dtype: torch.dtype) -> Tensor:
-    """See `reference.scale_rows`."""
-    rows = _rows_of_a_block(grad.shape[1])
-    if len(grad) <= rows:
-        return reference.scale_rows(grad, inverse_scale, dtype)
-    scaled = torch.empty(grad.shape, dtype=dtype, device=grad.device)
-    for start in range(0, len(grad), rows):
+def dequantize_rows(x_i8: Tensor, inverse_scale: Tensor, dtype: torch.dtype) -> Tensor:
+    """See `reference.dequantize_rows`."""
+    rows = _rows_of_a_block(x_i8.shape[1])
+    if x_i8.shape[0] <= rows:
+        return reference.dequantize_rows(x_i8, inverse_scale, dtype)
+    x = torch.empty(x_i8.shape, dtype=dtype, device=x_i8.device)
+    for start in range(0, len(x_i8), rows):
         block = slice(start, start + rows)
-        scaled[block] = grad[block] / inverse_scale[block]
-    return scaled
+        x[block] = x_i8[block] / inverse_scale[block]
+    return x
 
 
 def scale_columns(grad: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:

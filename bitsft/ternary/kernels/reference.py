@@ -2,7 +2,7 @@
 
     quantize_rows     x -> x_i8, 1/s                                     (quantize.py)
     ternary_product   x_i8, 1/s, codes, γ, bias -> x_i8 · codesᵀ · s · γ + bias
-    scale_rows        grad, 1/s -> s · grad, for ∂L/∂W = (s · ∂L/∂y)ᵀ · x_i8
+    dequantize_rows   x_i8, 1/s -> s · x_i8, for ∂L/∂W = (∂L/∂y)ᵀ · (s · x_i8)
     scale_columns     grad, γ   -> γ · grad, for ∂L/∂x = (γ · ∂L/∂y) · codes
 
 Float operations are in float32 and in the order of transformers' `BitLinear`, so that a saved model computes the
@@ -56,18 +56,18 @@ def ternary_product(
     return y.to(dtype)
 
 
-def scale_rows(grad: Tensor, inverse_scale: Tensor, dtype: torch.dtype) -> Tensor:
-    """s · grad, one s per row.
+def dequantize_rows(x_i8: Tensor, inverse_scale: Tensor, dtype: torch.dtype) -> Tensor:
+    """s · x_i8.
 
     Args:
-        grad: `[tokens, features]`, any float dtype.
+        x_i8: int8 `[tokens, features]`.
         inverse_scale: 1/s, float32 `[tokens, 1]`.
         dtype: Of the result.
 
     Returns:
         `[tokens, features]` in `dtype`.
     """
-    return (grad.float() / inverse_scale).to(dtype)
+    return (x_i8 / inverse_scale).to(dtype)
 
 
 def scale_columns(grad: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:

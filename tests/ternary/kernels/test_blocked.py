@@ -55,8 +55,8 @@ def test_every_kernel_gives_the_bits_of_the_reference(
         arguments = (x_i8, inverse_scale, o["codes"], o["scale"], bias, dtype)
         assert same(blocked.ternary_product(*arguments), reference.ternary_product(*arguments))
     for to in DTYPES:
-        rows = (o["grad"], inverse_scale, to)
-        assert same(blocked.scale_rows(*rows), reference.scale_rows(*rows))
+        rows = (x_i8, inverse_scale, to)
+        assert same(blocked.dequantize_rows(*rows), reference.dequantize_rows(*rows))
         columns = (o["grad"], o["scale"], to)
         assert same(blocked.scale_columns(*columns), reference.scale_columns(*columns))
 
@@ -80,8 +80,10 @@ def test_non_contiguous_inputs() -> None:
     assert same(x_i8, reference.quantize_rows(x.contiguous())[0])
     arguments = (x_i8, inverse_scale, codes, o["scale"], None, torch.float32)
     assert same(blocked.ternary_product(*arguments), reference.ternary_product(*arguments))
-    rows = (grad, inverse_scale, torch.bfloat16)
-    assert same(blocked.scale_rows(*rows), reference.scale_rows(*rows))
+    columns = (grad, o["scale"], torch.bfloat16)
+    assert same(blocked.scale_columns(*columns), reference.scale_columns(*columns))
+    rows = (x_i8[:, ::2], inverse_scale, torch.bfloat16)
+    assert same(blocked.dequantize_rows(*rows), reference.dequantize_rows(*rows))
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "row"])

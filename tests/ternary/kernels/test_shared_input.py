@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from typing import Any
 
 import pytest
 import torch
@@ -35,6 +36,27 @@ def test_three_layers_quantize_once_and_save_one_tensor(calls: list[int]) -> Non
     assert len(saved) == 1
     torch.stack(outputs).sum().backward()
     assert all(layer.weight.grad is not None for layer in layers)
+
+
+def test_backward_dequantizes_a_shared_input_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[torch.Size] = []
+    original = blocked.dequantize_rows
+
+    def counted(x_i8: torch.Tensor, *args: Any) -> torch.Tensor:
+        made.append(x_i8.shape)
+        return original(x_i8, *args)
+
+    monkeypatch.setattr(blocked, "dequantize_rows", counted)
+    x = torch.randn(5, 16, requires_grad=True)
+    layers = [BitLinear158(16, 8) for _ in range(3)]
+    torch.stack([layer(x) for layer in layers]).sum().backward()
+    assert len(made) == 1
+    alone = BitLinear158(16, 8)
+    with torch.no_grad():
+        alone.weight.copy_(layers[1].weight)
+    alone(x.detach().clone()).sum().backward()
+    assert torch.equal(alone.weight.grad, layers[1].weight.grad)
+    assert len(made) == 2
 
 
 def test_another_input_is_quantized_anew(calls: list[int]) -> None:
