@@ -35,6 +35,11 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/projection.py
 	$(BIN)/python benchmarks/rounding.py
 	$(BIN)/python benchmarks/learning_rate.py
+	$(BIN)/python benchmarks/cpu/training.py
+	$(BIN)/python benchmarks/cpu/layer.py
+	$(BIN)/python benchmarks/cpu/generation.py
+	$(BIN)/python benchmarks/cpu/growth.py
+	$(BIN)/python benchmarks/cpu/plots.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
