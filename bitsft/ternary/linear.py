@@ -27,7 +27,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bitsft.ternary.kernels import kernels_for
-from bitsft.ternary.kernels.shared_input import dequantized_input, quantized_input
+from bitsft.ternary.kernels.shared_input import quantized_input
+from bitsft.ternary.product import TernaryProduct
 from bitsft.ternary.quantize import (
     Granularity,
     grid_scale,
@@ -35,47 +36,6 @@ from bitsft.ternary.quantize import (
     quantize_activations,
     quantize_weight,
 )
-
-
-class _TernaryProduct(torch.autograd.Function):
-    """y = x_i8 · codesᵀ · s · γ + bias, straight-through gradients for x and for the latent weight."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        codes: Tensor,
-        scale: Tensor,
-        dtype: torch.dtype,
-    ) -> Tensor:
-        kernels = kernels_for(x)
-        x_i8, inverse_scale = quantized_input(x)
-        y = kernels.ternary_product(x_i8, inverse_scale, codes, scale, bias, dtype)
-        # The activations are needed for the weight's gradient only: an adapter's frozen base keeps none.
-        kept = (x_i8, inverse_scale) if ctx.needs_input_grad[1] else (None, None)
-        ctx.save_for_backward(codes, scale, *kept)
-        ctx.kernels = kernels
-        ctx.dtypes = (x.dtype, weight.dtype, None if bias is None else bias.dtype, dtype)
-        ctx.x_shape = x.shape
-        return y.reshape(*x.shape[:-1], codes.shape[0])
-
-    @staticmethod
-    def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
-        codes, scale, x_i8, inverse_scale = ctx.saved_tensors
-        x_dtype, weight_dtype, bias_dtype, dtype = ctx.dtypes
-        flat = grad_y.reshape(-1, grad_y.shape[-1])
-        grad_x = grad_weight = grad_bias = None
-        if ctx.needs_input_grad[0]:
-            scaled = ctx.kernels.scale_columns(flat, scale, dtype)
-            grad_x = (scaled @ codes.to(dtype)).to(x_dtype).reshape(ctx.x_shape)
-        if ctx.needs_input_grad[1]:
-            x = dequantized_input(x_i8, inverse_scale, dtype)
-            grad_weight = (flat.to(dtype).t() @ x).to(weight_dtype)
-        if ctx.needs_input_grad[2]:
-            grad_bias = flat.sum(0, dtype=torch.float32).to(bias_dtype)
-        return grad_x, grad_weight, grad_bias, None, None, None
 
 
 class BitLinear158(nn.Linear):
@@ -241,7 +201,7 @@ class BitLinear158(nn.Linear):
                 return y if self.bias is None else y + self.bias.to(dtype)
         if torch.is_grad_enabled():
             with torch.autocast(device, enabled=False) if autocast else nullcontext():
-                return _TernaryProduct.apply(x, self.weight, self.bias, codes, scale, dtype)
+                return TernaryProduct.apply(x, self.weight, self.bias, codes, scale, dtype)
         x_i8, inverse_scale = quantized_input(x)
         y = kernels_for(x).ternary_product(x_i8, inverse_scale, codes, scale, self.bias, dtype)
         return y.view(*x.shape[:-1], self.out_features)
