@@ -34,7 +34,7 @@ SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 _WEIGHT_FILE = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
 _LONGEST_HEADER = 100_000_000  # the safetensors library's own bound
-_DTYPES = {
+DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
     "F16": torch.float16,
@@ -270,10 +270,10 @@ def _entry(path: Path, name: str, value: object, data: int) -> _Entry:
     offsets: Any = value.get("data_offsets")
     if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
         raise refuse(f"has shape {shape!r} and data_offsets {offsets!r}")
-    dtype = _DTYPES.get(str(value.get("dtype")))
+    dtype = DTYPES.get(str(value.get("dtype")))
     if dtype is None:
         raise ValueError(
-            f"{path}: tensor {name!r} has dtype {value.get('dtype')!r}; readable are {', '.join(_DTYPES)}."
+            f"{path}: tensor {name!r} has dtype {value.get('dtype')!r}; readable are {', '.join(DTYPES)}."
         )
     needed = math.prod(shape) * dtype.itemsize
     if offsets[1] - offsets[0] != needed:

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from bitsft.checkpoint import save_ternary
-from bitsft.cli import main
+from bitsft.checkpoint.gguf.blocks import tensor_type
+from bitsft.checkpoint.save import FORMATS
+from bitsft.cli import export, main
 from bitsft.scratch import new_llama, train_tokenizer
 from bitsft.ternary import replace_linear_with_bitlinear
 
@@ -47,6 +49,12 @@ def test_each_format(
     assert config["quantization_config"]["linear_class"] == "bitlinear"
     said = "TQ2_0 cannot hold every ternary matrix without loss; 14 became Q4_0."
     assert said in caplog.text, "rows of 128 do not fill blocks of 256"
+
+
+def test_the_choices_are_those_of_the_library() -> None:
+    assert export.FORMATS == FORMATS
+    for gguf_type in export.GGUF_TYPES:
+        assert tensor_type(gguf_type).name == gguf_type
 
 
 def test_a_folder_is_not_overwritten_unasked(

@@ -7,17 +7,16 @@ for byte, those that bitnet.cpp's `llama-quantize` makes of the same model.
 The reader exists because the `gguf` package's stops at tensor type 36. bitnet.cpp has no Python package, so a file is
 proven by comparing what it holds with the model: `check_i2_s_file`.
 
-Limits of the reader: GGUF versions 2 and 3, little endian, one file.
+Limits of the reader: those of header.py, and one file.
 """
 
 import logging
 import math
 import os
-import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +26,8 @@ from transformers import PreTrainedTokenizerBase
 from bitsft._extras import require
 from bitsft.checkpoint.gguf.architectures import Architecture, interleave_rows
 from bitsft.checkpoint.gguf.blocks import BF16, F16, F32, Bytes, Codes, Scale
-from bitsft.checkpoint.gguf.container import ALIGNMENT, EncodedTensor, WrittenTensor
+from bitsft.checkpoint.gguf.container import EncodedTensor, WrittenTensor
+from bitsft.checkpoint.gguf.header import StoredTensor, read_gguf_header
 from bitsft.checkpoint.gguf.i2_s_architectures import (
     I2_S,
     PRE_TOKENIZERS_OF_2024,
@@ -167,21 +167,6 @@ def _compare(path: str | os.PathLike[str], name: str, wanted: Any, found: Any) -
 
 
 @dataclass(frozen=True)
-class StoredTensor:
-    """A tensor of an i2_s file.
-
-    Attributes:
-        shape: As in PyTorch.
-        kind: Number of its type; 36 is i2_s.
-        offset: Of its first byte in the file.
-    """
-
-    shape: tuple[int, ...]
-    kind: int
-    offset: int
-
-
-@dataclass(frozen=True)
 class I2SFile:
     """A GGUF file with i2_s matrices; tensors are read when they are asked for.
 
@@ -258,54 +243,4 @@ def read_i2_s(path: str | os.PathLike[str]) -> I2SFile:
         FileNotFoundError: There is no such file.
         ValueError: It is no GGUF file of version 2 or 3, or ends within its header.
     """
-    with Path(path).open("rb") as file:
-        magic = file.read(8)
-        if magic not in (b"GGUF\2\0\0\0", b"GGUF\3\0\0\0"):
-            raise ValueError(f"{path} begins with {magic!r}: no GGUF file of version 2 or 3.")
-        try:
-            count, pairs = _numbers(file, "QQ")
-            alignment = ALIGNMENT
-            for _ in range(pairs):
-                name, value = _string(file), _value(file, _numbers(file, "I")[0])
-                if name == "general.alignment":
-                    alignment = int(value)
-            infos = []
-            for _ in range(count):
-                name, (dims,) = _string(file), _numbers(file, "I")
-                if dims > MOST_DIMENSIONS:
-                    raise struct.error(f"{name} has {dims} dimensions")
-                infos.append((name, _numbers(file, f"{dims}Q")[::-1], *_numbers(file, "IQ")))
-        except (struct.error, KeyError) as error:
-            raise ValueError(f"{path}: the header is cut off or damaged ({error!r}).") from error
-        start = file.tell() + -file.tell() % alignment
-    tensors = {
-        name: StoredTensor(shape, kind, start + offset) for name, shape, kind, offset in infos
-    }
-    return I2SFile(Path(path), tensors)
-
-
-LONGEST_STRING = 1 << 30
-MOST_DIMENSIONS = 4
-"""Of ggml."""
-
-_SCALARS = dict(enumerate("BbHhIif?")) | {10: "Q", 11: "q", 12: "d"}
-
-
-def _numbers(file: IO[bytes], codes: str) -> tuple[Any, ...]:
-    return struct.unpack(f"<{codes}", file.read(struct.calcsize(f"<{codes}")))
-
-
-def _string(file: IO[bytes]) -> str:
-    (length,) = _numbers(file, "Q")
-    if length > LONGEST_STRING:
-        raise struct.error(f"a string of {length} bytes")
-    return file.read(length).decode("utf-8", errors="replace")
-
-
-def _value(file: IO[bytes], kind: int) -> Any:
-    if kind == 8:
-        return _string(file)
-    if kind == 9:
-        item, length = _numbers(file, "IQ")
-        return [_value(file, item) for _ in range(length)]
-    return _numbers(file, _SCALARS[kind])[0]
+    return I2SFile(Path(path), read_gguf_header(Path(path)).tensors)

@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from bitsft.checkpoint import save_ternary
+from bitsft.checkpoint.gguf.header import read_gguf_header
 from bitsft.checkpoint.proof.readers import gguf_file_of, open_reader
-from bitsft.checkpoint.proof.readers.gguf_header import read_gguf_header
 from bitsft.scratch import new_llama, train_tokenizer
 from bitsft.ternary import replace_linear_with_bitlinear, ternary_layers
 from tests.checkpoint.proof.tiny_gguf import write_llama_gguf
@@ -264,7 +264,8 @@ class TestGGUFHeader:
             "eps": 0.5,
             "yes": True,
         }
-        assert found.tensor_types == {"token_embd.weight": 1, "blk.0.attn_q.weight": 35}
+        kinds = {name: tensor.kind for name, tensor in found.tensors.items()}
+        assert kinds == {"token_embd.weight": 1, "blk.0.attn_q.weight": 35}
         assert found.architecture == "bitnet-b1.58"
         assert not found.is_i2_s
 

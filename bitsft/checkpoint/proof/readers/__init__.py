@@ -20,7 +20,7 @@ import torch
 from transformers import PreTrainedModel
 
 from bitsft._extras import require
-from bitsft.checkpoint.proof.readers.gguf_header import read_gguf_header
+from bitsft.checkpoint.gguf.header import read_gguf_header
 from bitsft.checkpoint.proof.readers.memory import ModelReader
 from bitsft.checkpoint.proof.readers.process import ProcessReader
 from bitsft.checkpoint.proof.readers.side import Side as Side

@@ -1,4 +1,4 @@
-"""The header of a GGUF file: its metadata and the type of each tensor, without any package.
+"""The header of a GGUF file: its metadata, and type, shape and place of each tensor, without any package.
 
     "GGUF"  uint32 version (2 or 3)  uint64 tensors  uint64 pairs
     pairs   string key, uint32 type, value       (string: uint64 length, UTF-8 bytes)
@@ -18,6 +18,11 @@ from pathlib import Path
 I2_S = 36
 """bitnet.cpp's 2-bit tensor type; ggml upstream has retired the number."""
 
+MOST_DIMENSIONS = 4
+"""Of ggml."""
+DEFAULT_ALIGNMENT = 32
+"""Of tensor data, where the file names none."""
+
 _SCALARS = {
     0: "B",
     1: "b",
@@ -35,16 +40,31 @@ _STRING, _ARRAY = 8, 9
 
 
 @dataclass(frozen=True)
+class StoredTensor:
+    """Where a tensor lies.
+
+    Attributes:
+        shape: As in PyTorch.
+        kind: Number of its ggml type; 36 is i2_s.
+        offset: Of its first byte in the file.
+    """
+
+    shape: tuple[int, ...]
+    kind: int
+    offset: int
+
+
+@dataclass(frozen=True)
 class GGUFHeader:
     """What a GGUF file says about itself.
 
     Attributes:
         values: Metadata that is a number, a truth value or a text; arrays are left out.
-        tensor_types: ggml type number of each tensor, by name.
+        tensors: By name, in the order of the file.
     """
 
     values: dict[str, int | float | bool | str]
-    tensor_types: dict[str, int]
+    tensors: dict[str, StoredTensor]
 
     @property
     def architecture(self) -> str:
@@ -54,7 +74,7 @@ class GGUFHeader:
     @property
     def is_i2_s(self) -> bool:
         """Whether a tensor has the type that only bitnet.cpp and its kin can read."""
-        return I2_S in self.tensor_types.values()
+        return any(tensor.kind == I2_S for tensor in self.tensors.values())
 
 
 def read_gguf_header(path: Path) -> GGUFHeader:
@@ -64,7 +84,7 @@ def read_gguf_header(path: Path) -> GGUFHeader:
         path: The file.
 
     Returns:
-        Its metadata and tensor types.
+        Its metadata and tensors.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -102,13 +122,18 @@ class _Cursor:
             value = self.value(int(self.scalar("I")))
             if value is not None:
                 values[key] = value
-        types = {}
+        infos = []
         for _ in range(tensors):
-            name = self.string()
-            self.skip(8 * int(self.scalar("I")))
-            types[name] = int(self.scalar("I"))
-            self.skip(8)
-        return GGUFHeader(values, types)
+            name, dimensions = self.string(), int(self.scalar("I"))
+            if dimensions > MOST_DIMENSIONS:
+                raise struct.error(f"{name} has {dimensions} dimensions")
+            shape = tuple(int(self.scalar("Q")) for _ in range(dimensions))[::-1]
+            infos.append((name, shape, int(self.scalar("I")), int(self.scalar("Q"))))
+        alignment = int(values.get("general.alignment", DEFAULT_ALIGNMENT))
+        start = self.at + -self.at % alignment
+        return GGUFHeader(
+            values, {name: StoredTensor(shape, kind, start + at) for name, shape, kind, at in infos}
+        )
 
     def value(self, kind: int) -> int | float | bool | str | None:
         if kind == _STRING:
