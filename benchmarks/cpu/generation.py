@@ -1,7 +1,7 @@
 """Prefill and decode tokens per second: bitsft, dense, and transformers' packed `BitLinear`, taking turns.
 
     python benchmarks/cpu/generation.py
-    python benchmarks/cpu/generation.py --size 10M --prompt 64 --new 8 --batches 1 --rounds 2    # short
+    python benchmarks/cpu/generation.py --sizes 10M --prompts 64 --new 8 --batches 1 --rounds 2    # short
 
 One greedy `generate()` gives both numbers: a logits processor notes when each forward is done. Prefill is the prompt's
 tokens over the time to the first logits, decode the tokens after the first over the time they take. `generate()`'s
@@ -18,6 +18,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +126,17 @@ def write_packed(size: str, folder: Path) -> None:
     save_ternary(model, folder / "packed", "transformers")
 
 
-def measure(workers: dict[str, Worker], batch: int, parsed: argparse.Namespace) -> list[dict]:
+def measure(
+    workers: dict[str, Worker], batch: int, prompt: int, parsed: argparse.Namespace
+) -> list[dict]:
+    """All variants on one batch size and prompt length: a row each."""
     failed: dict[str, str] = {}
 
     def generate(name: str) -> dict[str, Any]:
         if name in failed:
             return {}
         try:
-            return workers[name].ask({"batch": batch, "prompt": parsed.prompt, "new": parsed.new})
+            return workers[name].ask({"batch": batch, "prompt": prompt, "new": parsed.new})
         except WorkerError as error:
             failed[name] = str(error)
             return {}
@@ -141,12 +145,13 @@ def measure(workers: dict[str, Worker], batch: int, parsed: argparse.Namespace) 
     timed = take_turns(jobs, parsed.rounds, parsed.warm_up)
     rows = []
     for name in workers:
-        row: dict[str, Any] = {"batch": batch, "variant": name, "label": VARIANTS[name]}
+        row: dict[str, Any] = {"prompt": prompt, "batch": batch, "variant": name}
+        row["label"] = VARIANTS[name]
         if name in failed:
             rows.append({**row, "error": failed[name]})
             continue
         for part, tokens in (
-            ("prefill", batch * parsed.prompt),
+            ("prefill", batch * prompt),
             ("decode", batch * (parsed.new - 1)),
         ):
             times = [r[part] for r in timed[name]]
@@ -166,8 +171,9 @@ def measure(workers: dict[str, Worker], batch: int, parsed: argparse.Namespace) 
 
 
 def print_row(row: dict[str, Any]) -> None:
+    where = f"{row['size']:>5}{row['prompt']:>6}{row['batch']:>4}"
     if "error" in row:
-        print(f"{row['batch']:>3}  {row['label']:54} failed: {row['error']}", flush=True)
+        print(f"{where}  {row['label']:54} failed: {row['error']}", flush=True)
         return
     cells = ""
     for part in ("prefill", "decode"):
@@ -175,19 +181,47 @@ def print_row(row: dict[str, Any]) -> None:
         rate = row[f"{part}_tokens_per_second"][1]
         cells += f"{rate:9.1f} {middle:6.2f} ({low:.2f}-{high:.2f})"
     print(
-        f"{row['batch']:>3}  {row['label']:54}{cells} {row['resident'] / 1e9:6.2f} "
+        f"{where}  {row['label']:54}{cells} {row['resident'] / 1e9:6.2f} "
         f"{row.get('tokens_as_reference', 0):5}",
         flush=True,
     )
+
+
+def measure_size(size: str, parsed: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """All variants of one size, in processes that live as long."""
+    with tempfile.TemporaryDirectory() as folder:
+        if any(name.startswith("packed") for name in parsed.variants):
+            write_packed(size, Path(folder))
+        workers: dict[str, Worker] = {}
+        try:
+            for name in parsed.variants:
+                specification = {"variant": name, "folder": folder, "size": size}
+                environment = {"TORCHDYNAMO_DISABLE": "1"} if name == "packed-eager" else {}
+                workers[name] = Worker(__file__, specification, parsed.threads, environment)
+                try:
+                    workers[name].answer()
+                except WorkerError as error:
+                    print(f"{size:>5}  {VARIANTS[name]:54} failed: {error}")
+                    yield {"size": size, "variant": name, "error": str(error)}
+                    workers.pop(name).end()
+            for prompt in parsed.prompts:
+                for batch in parsed.batches:
+                    for measured in measure(workers, batch, prompt, parsed):
+                        row = {"size": size, **measured}
+                        print_row(row)
+                        yield row
+        finally:
+            for worker in workers.values():
+                worker.end()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--size", default="100M", help="a size of peers.py")
+    parser.add_argument("--sizes", nargs="+", default=["100M"], help="sizes of peers.py")
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 16])
-    parser.add_argument("--prompt", type=int, default=512)
+    parser.add_argument("--prompts", nargs="+", type=int, default=[64, 512], help="tokens")
     parser.add_argument("--new", type=int, default=64)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--rounds", type=int, default=5)
@@ -205,36 +239,19 @@ def main() -> None:
         "machine": describe_machine(parsed.threads),
         "reference": REFERENCE,
         "settings": {
-            key: getattr(parsed, key) for key in ("size", "prompt", "new", "rounds", "warm_up")
+            key: getattr(parsed, key)
+            for key in ("sizes", "prompts", "batches", "new", "rounds", "warm_up")
         },
         "rows": [],
     }
     print(json.dumps(report["machine"]))
     print(
         f"tokens per second, {REFERENCE}'s speed relative to the row's, resident GB, equal first tokens\n"
-        f"{'batch':5}{'':54}{'prefill':>9}{'':19}{'decode':>9}"
+        f"{'size':>5}{'prompt':>6}{'batch':>6}{'':52}{'prefill':>9}{'':19}{'decode':>9}"
     )
-    with tempfile.TemporaryDirectory() as folder:
-        write_packed(parsed.size, Path(folder))
-        workers: dict[str, Worker] = {}
-        try:
-            for name in parsed.variants:
-                specification = {"variant": name, "folder": folder, "size": parsed.size}
-                environment = {"TORCHDYNAMO_DISABLE": "1"} if name == "packed-eager" else {}
-                workers[name] = Worker(__file__, specification, parsed.threads, environment)
-                try:
-                    workers[name].answer()
-                except WorkerError as error:
-                    print(f"     {VARIANTS[name]:54} failed: {error}")
-                    report["rows"].append({"variant": name, "error": str(error)})
-                    workers.pop(name).end()
-            for batch in parsed.batches:
-                for row in measure(workers, batch, parsed):
-                    print_row(row)
-                    report["rows"].append(row)
-        finally:
-            for worker in workers.values():
-                worker.end()
+    for size in parsed.sizes:
+        for row in measure_size(size, parsed):
+            report["rows"].append(row)
     report["load_average_at_end"] = list(os.getloadavg())
     write_report(parsed.json, report)
 

@@ -22,7 +22,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TextIO
 
-MALLOC_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of glibc's mallopt
+GIVE_BACK = (("MALLOC_MMAP_THRESHOLD_", "65536"),)
+"""Environment of a process whose memory is measured: glibc returns to the system whatever above 64 KiB is freed.
+
+By default it keeps up to 32 MiB each, so that the resident set is the heap's history; and what it kept before the
+threshold is set is reused and kept, so this has to hold from the start. It costs time: such a process is not timed.
+"""
 
 
 def describe_machine(threads: int) -> dict[str, Any]:
@@ -72,16 +77,9 @@ def _kilobytes(file: Path, field: str) -> int:
 
 
 def reset_peak() -> int:
-    """Let `resident("VmHWM")` start from now; returns the bytes resident now.
-
-    Freed memory goes back to the system first, and from now on whatever is larger than 64 KiB goes back when it
-    is freed (glibc keeps up to 32 MiB otherwise): the peak is then what is alive, not the heap's history. That
-    costs time, so steps after this are not to be timed.
-    """
+    """Let `resident("VmHWM")` start from now; returns the bytes resident now. See `GIVE_BACK`."""
     gc.collect()
-    libc = ctypes.CDLL(None)
-    libc.mallopt(MALLOC_MMAP_THRESHOLD, 64 * 1024)
-    libc.malloc_trim(0)
+    ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     return resident()
 

@@ -15,6 +15,7 @@ from transformers import BitNetQuantConfig, LlamaConfig, LlamaForCausalLM
 from transformers.integrations.bitnet import replace_with_bitnet_linear
 
 from bitsft.ternary import replace_linear_with_bitlinear
+from bitsft.training import head_tiles
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ SIZES = {
     "10M": Shape(384, 1024, 4),  # 10.2 M parameters, of which 7.1 M ternary
     "100M": Shape(768, 2048, 13),  # 98.3 M, 92.0 M
     "350M": Shape(1024, 2816, 26),  # 342.4 M, 334.0 M
+    "1B": Shape(2048, 8192, 18),  # 1.22 G, 1.21 G: the layers of Falcon3-1B, for generation
 }
 
 
@@ -99,6 +101,11 @@ def _bitlinear(model: nn.Module) -> None:
     replace_modules(model, match_name=r"^(?!.*lm_head)")  # by default it replaces the head, too
 
 
+def _with_the_head_of_trl(_: nn.Module) -> None:
+    """bitsft without its narrow tiles in TRL's fused head; in this process, which trains this model only."""
+    head_tiles.WORDS_OF_A_TILE = 2**30
+
+
 def _bitsft(model: nn.Module) -> None:
     replace_linear_with_bitlinear(model)
 
@@ -116,6 +123,11 @@ class Peer:
 
 PEERS = {
     "bitsft": Peer("bitsft, latent", projection="latent"),
+    "bitsft-trl-head": Peer(
+        "bitsft, latent, head in TRL's tiles",
+        convert=_with_the_head_of_trl,
+        projection="latent",
+    ),
     "bitsft-stochastic": Peer("bitsft, stochastic", projection="stochastic"),
     "dense-autocast": Peer("dense, float32 weights, bf16 autocast"),
     "dense-bf16": Peer("dense, bf16 weights", torch.bfloat16),

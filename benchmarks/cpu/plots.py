@@ -179,10 +179,11 @@ def plot_generation(report: dict[str, Any], images: Path) -> None:
             speed = f"{part}_speed_of_reference"
             measured = {"error": row["error"]} if "error" in row else {"speed": row[speed]}
             entry = {"name": row["variant"], "label": row["label"], **measured}
-            groups.setdefault(f"{part}, batch {row['batch']}", []).append(entry)
+            title = f"{row['size']}, prompt {row['prompt']}, batch {row['batch']}: {part}"
+            groups.setdefault(title, []).append(entry)
     panels(
         groups,
-        f"generate() on {report['settings']['size']} parameters, {_threads(report)}",
+        f"generate(), {_threads(report)}",
         "tokens per second, bitsft = 1",
         images / "cpu_generation.png",
     )

@@ -2,7 +2,8 @@
 
     python benchmarks/cpu/training.py                         # 10M and 100M, no accumulation, no checkpointing
     python benchmarks/cpu/training.py --sizes 10M --rounds 2    # short
-    python benchmarks/cpu/training.py --sizes 10M 100M 350M --accumulation 1 8 --checkpointing off on # everything
+    python benchmarks/cpu/training.py --sizes 10M 100M 350M --checkpointing off on
+    python benchmarks/cpu/training.py --accumulation 8 --rows 1 --json benchmarks/cpu/accumulation.json
 
 Each competitor is a real trainer (`TernarySFTTrainer`, or `trl.SFTTrainer` over the peer's model) in a process of its
 own, waiting inside `on_step_end` until it is asked for the next optimizer step; then it computes one while all others
@@ -11,9 +12,10 @@ batches, forward and backward of each micro-step, clipping, AdamW, the projectio
 One step at set-up and the first `--warm-up` rounds are not counted. Rows are 512 random ids of constant length, as
 packing makes them, four to a micro-step.
 
-Memory is taken in one more step, after the timed ones. `above` is the largest resident set in that step, minus what
-was resident before it, plus whatever tensors were alive before it besides parameters, buffers and optimizer state
-(codes kept from step to step, for example): everything above the weights and the optimizer, gradients included.
+Memory is taken in a process of its own for each competitor, in its third step. `above` is the largest resident set in
+that step, minus what was resident before it, plus whatever tensors were alive before it besides parameters, buffers
+and optimizer state (codes kept from step to step, for example): everything above the weights and the optimizer,
+gradients included.
 Where not all processes fit into memory at once they run in groups, bitsft in each of them; ratios are formed within
 a group.
 """
@@ -29,6 +31,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from machine import (
+    GIVE_BACK,
     Worker,
     WorkerError,
     answers_to_parent,
@@ -45,7 +48,7 @@ from machine import (
 ROW_TOKENS, ROWS = 512, 4
 LEARNING_RATE = 1e-4
 DEFAULT_PEERS = (
-    "bitsft", "bitsft-stochastic", "dense-autocast", "dense-bf16",
+    "bitsft", "bitsft-trl-head", "bitsft-stochastic", "dense-autocast", "dense-bf16",
     "autobitlinear", "torchao", "torchao-cast", "torchao-bf16", "bitlinear",
 )  # fmt: skip
 ROOM_FOR_ACTIVATIONS = (
@@ -198,6 +201,7 @@ def measure(setting: dict[str, Any], names: list[str], parsed: argparse.Namespac
     from peers import PEERS
 
     workers: dict[str, Worker] = {}
+    specifications: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -212,6 +216,7 @@ def measure(setting: dict[str, Any], names: list[str], parsed: argparse.Namespac
                     "folder": folder,
                 }
                 environment = dict(PEERS[name].environment)
+                specifications[name] = specification
                 worker = Worker(__file__, specification, parsed.threads, environment)
                 workers[name] = worker
                 try:
@@ -220,21 +225,25 @@ def measure(setting: dict[str, Any], names: list[str], parsed: argparse.Namespac
                     failed[name] = str(error)
                     workers.pop(name).end()
 
-            def step(name: str, *, memory: bool = False) -> dict[str, Any]:
+            def step(name: str) -> dict[str, Any]:
                 if name in failed:
                     return {}
                 try:
-                    return workers[name].ask({"memory": memory})
+                    return workers[name].ask({"memory": False})
                 except WorkerError as error:
                     failed[name] = str(error)
                     return {}
 
             jobs = {name: (lambda name=name: step(name)) for name in names}
             timed = take_turns(jobs, parsed.rounds, parsed.warm_up)
-            memory = {name: step(name, memory=True) for name in names}
         finally:
             for worker in workers.values():
                 worker.end()
+        memory = {
+            name: measure_memory(name, specifications[name], parsed)
+            for name in names
+            if name not in failed
+        }
     tokens = setting["accumulation"] * parsed.rows * parsed.row_tokens
     rows = []
     for name in names:
@@ -243,6 +252,7 @@ def measure(setting: dict[str, Any], names: list[str], parsed: argparse.Namespac
             rows.append({**row, "error": failed[name]})
             continue
         times = [step["seconds"] for step in timed[name]]
+        row["rows"] = parsed.rows
         row["tokens_per_step"] = tokens
         row["step_seconds"] = quartiles(times)
         row["tokens_per_second"] = quartiles([tokens / t for t in times], 1)
@@ -254,6 +264,21 @@ def measure(setting: dict[str, Any], names: list[str], parsed: argparse.Namespac
             row["memory_of_reference"] = round(above, 3)
         rows.append(row)
     return rows
+
+
+def measure_memory(
+    name: str, specification: dict[str, Any], parsed: argparse.Namespace
+) -> dict[str, Any]:
+    from peers import PEERS
+
+    environment = {**dict(PEERS[name].environment), **dict(GIVE_BACK)}
+    worker = Worker(__file__, specification, parsed.threads, environment)
+    try:
+        worker.answer()
+        worker.ask({"memory": False})
+        return worker.ask({"memory": True})
+    finally:
+        worker.end()
 
 
 def print_row(row: dict[str, Any]) -> None:

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from bitsft.ternary.kernels import kernels_for
 from bitsft.ternary.linear import BitLinear158, ternary_layers
-from bitsft.ternary.quantize import latents_from_grid, quantize_weight
+from bitsft.ternary.quantize import latents_from_grid
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def source_from_model(
     def read_layer(name: str) -> tuple[Tensor, Tensor]:
         layer = layers[name]
         weight = tensors[f"{name}.weight"]
-        codes, scale = quantize_weight(weight, layer.granularity, on_grid=layer.on_grid)
+        quantize = kernels_for(weight).quantize_weight
+        codes, scale = quantize(weight, layer.granularity, on_grid=layer.on_grid)
         if not bool(torch.isfinite(scale).all()):
             raise ValueError(
                 f"{name}: the weight holds NaN or infinite values, so there is nothing to save. Resume from an "

@@ -17,8 +17,9 @@ from torch import Tensor
 from bitsft.checkpoint.load import load_ternary
 from bitsft.checkpoint.outline import TernaryCheckpoint, open_ternary
 from bitsft.checkpoint.source import TernarySource, outline_of, source_from_model, untied_names
+from bitsft.ternary.kernels import kernels_for
 from bitsft.ternary.linear import ternary_layers
-from bitsft.ternary.quantize import grid_scale, latents_from_grid, quantize_weight
+from bitsft.ternary.quantize import grid_scale, latents_from_grid
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,9 @@ def _source(checkpoint: TernaryCheckpoint, names: list[str]) -> TernarySource:
     def read_layer(name: str) -> tuple[Tensor, Tensor]:
         if form.kind == "packed":
             return form.read_packed(files, name)
-        codes, scale = quantize_weight(read_masters(name), on_grid=may_lie_on_grid)
+        masters = read_masters(name)
+        quantize = kernels_for(masters).quantize_weight
+        codes, scale = quantize(masters, on_grid=may_lie_on_grid)
         if not bool(torch.isfinite(scale)):
             path = files.file_of(f"{name}.weight")
             raise ValueError(

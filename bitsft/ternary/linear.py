@@ -34,7 +34,6 @@ from bitsft.ternary.quantize import (
     grid_scale,
     latents_from_grid,
     quantize_activations,
-    quantize_weight,
 )
 
 
@@ -221,7 +220,8 @@ class BitLinear158(nn.Linear):
         return F.linear(x.to(dtype), _StraightThrough.apply(self.weight, ternary_weight).to(dtype))
 
     def _quantize(self) -> tuple[Tensor, Tensor]:
-        codes, scale = quantize_weight(self.weight, self.granularity, on_grid=self.on_grid)
+        quantize = kernels_for(self.weight).quantize_weight
+        codes, scale = quantize(self.weight, self.granularity, on_grid=self.on_grid)
         watched = (
             self._holds_codes
         )  # the trainer reports NaN at its next log, as TRL's users expect

@@ -31,6 +31,9 @@ SMALLEST_MAGNITUDE = 1e-5
 def absmean_scale(weight: Tensor, granularity: Granularity = "tensor") -> Tensor:
     """γ = mean(|W|), at least 1e-5.
 
+    The mean is the sum of the rows' sums, so that it has the same bits whatever the number of threads, and whoever
+    goes through the matrix row by row can form it.
+
     Args:
         weight: Latent weight `[out_features, in_features]`, any float dtype.
         granularity: `"tensor"` for one γ, `"row"` for one per output channel.
@@ -38,8 +41,25 @@ def absmean_scale(weight: Tensor, granularity: Granularity = "tensor") -> Tensor
     Returns:
         float32, shape `()` or `[out_features, 1]`. NaN or infinite when the weight holds such a value.
     """
-    magnitudes = weight.detach().float().abs()
-    mean = magnitudes.mean() if granularity == "tensor" else magnitudes.mean(dim=1, keepdim=True)
+    row_sums = weight.detach().contiguous().float().abs().sum(dim=1, keepdim=True)
+    return absmean_of_row_sums(row_sums, weight.shape[1], granularity)
+
+
+def absmean_of_row_sums(row_sums: Tensor, in_features: int, granularity: Granularity) -> Tensor:
+    """γ from the sums of |W| over each row.
+
+    Args:
+        row_sums: float32 `[out_features, 1]`.
+        in_features: Length of a row.
+        granularity: See `absmean_scale`.
+
+    Returns:
+        See `absmean_scale`.
+    """
+    if granularity == "tensor":
+        mean = row_sums.sum() / (len(row_sums) * in_features)
+    else:
+        mean = row_sums / in_features
     return mean.clamp(min=SMALLEST_MAGNITUDE)
 
 

@@ -5,6 +5,7 @@ What it adds to TRL, each by the smallest override:
     __init__           makes the model ternary before TRL wraps it (PEFT, fused head, device)
     create_optimizer   the projection follows each optimizer step
     train              latents in, γ·{-1, 0, 1} out
+    compute_loss       TRL's fused head in tiles that suit a CPU
     evaluation_loop    generated answers are scored and join the evaluation's metrics
     _prepare_dataset   counts what max_length cuts off
     log                shares of -1, 0, +1 and the flip rate beside the loss
@@ -47,6 +48,7 @@ from bitsft.ternary.linear import hold_codes
 from bitsft.ternary.replace import replace_linear_with_bitlinear
 from bitsft.training.callbacks import ProjectionCallback
 from bitsft.training.config import as_ternary_config
+from bitsft.training.head_tiles import head_tiles_for
 from bitsft.training.loading import fits_packed_format, load_model
 from bitsft.training.model_card import ternary_model_card
 from bitsft.training.projection import Projection
@@ -219,6 +221,10 @@ class TernarySFTTrainer(SFTTrainer):
         forward = self.model.__dict__.pop("_original_forward", None)
         if forward is not None:
             self.model.forward = forward
+
+    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+        with head_tiles_for(self.accelerator.device):
+            return super().compute_loss(*args, **kwargs)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs and self.model.training:

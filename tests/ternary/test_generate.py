@@ -11,7 +11,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from bitsft.ternary import linear, replace_linear_with_bitlinear, ternary_layers
+from bitsft.ternary import replace_linear_with_bitlinear, ternary_layers
+from bitsft.ternary.kernels import blocked
 
 IDS = torch.arange(3, 11).reshape(1, 8)
 
@@ -38,13 +39,13 @@ def answer(model: torch.nn.Module) -> list[int]:
 @pytest.fixture
 def quantized(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
     seen: list[torch.Size] = []
-    original = linear.quantize_weight
+    original = blocked.quantize_weight
 
     def counted(weight: torch.Tensor, *args: object, **kwargs: object) -> object:
         seen.append(weight.shape)
         return original(weight, *args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(linear, "quantize_weight", counted)
+    monkeypatch.setattr(blocked, "quantize_weight", counted)
     return seen
 
 

@@ -9,6 +9,7 @@
 import os
 from types import ModuleType
 
+import torch
 from torch import Tensor
 
 from bitsft.ternary.kernels import blocked, reference
@@ -28,9 +29,11 @@ reference_is_forced = _forced()
 
 
 def kernels_for(x: Tensor) -> ModuleType:
-    """The kernels for an input: a module with the functions of `reference`.
+    """The kernels for a tensor: a module with the functions of `reference`.
 
     Args:
-        x: The layer's input.
+        x: The layer's input, or its weight.
     """
-    return reference if reference_is_forced or not x.is_cpu else blocked
+    if reference_is_forced or not x.is_cpu or torch.compiler.is_compiling():
+        return reference  # a compiler fuses the plain formulas better than blocks of them
+    return blocked

@@ -15,10 +15,44 @@ from torch import Tensor
 
 from bitsft.ternary.kernels import reference
 from bitsft.ternary.kernels.int8_matmul import int8_matmul
-from bitsft.ternary.quantize import SMALLEST_MAGNITUDE
+from bitsft.ternary.quantize import (
+    SMALLEST_MAGNITUDE,
+    Granularity,
+    absmean_of_row_sums,
+    ternary_codes,
+)
 
 BLOCK_ELEMENTS = 2**20
 """Largest intermediate result, 4 MB in float32: two of them fit in the second-level cache of two cores."""
+
+
+def quantize_weight(
+    weight: Tensor, granularity: Granularity = "tensor", *, on_grid: bool = False
+) -> tuple[Tensor, Tensor]:
+    """See `quantize.quantize_weight`."""
+    weight = weight.detach().contiguous()
+    rows = _rows_of_a_block(weight.shape[1])
+    if len(weight) <= rows or granularity == "row":
+        blocks = [
+            reference.quantize_weight(block, granularity, on_grid=on_grid)
+            for block in weight.split(rows)
+        ]
+        if len(blocks) == 1:
+            return blocks[0]
+        codes, scales = zip(*blocks, strict=True)
+        return torch.cat(codes), torch.cat(scales)
+    if on_grid:
+        magnitude = torch.stack([block.abs().amax() for block in weight.split(rows)]).amax().float()
+        codes = _codes_on_grid(weight, magnitude, rows)
+        if codes is not None:
+            return codes, magnitude
+    sums = [block.abs().float().sum(dim=1, keepdim=True) for block in weight.split(rows)]
+    scale = absmean_of_row_sums(torch.cat(sums), weight.shape[1], granularity)
+    codes = torch.empty(weight.shape, dtype=torch.int8, device=weight.device)
+    for start in range(0, len(weight), rows):
+        block = slice(start, start + rows)
+        codes[block] = ternary_codes(weight[block], scale)
+    return codes, scale.to(weight.dtype).float()
 
 
 def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,6 +117,17 @@ def scale_columns(grad: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
         block = slice(start, start + rows)
         scaled[block] = grad[block].float() * scale.reshape(1, -1)
     return scaled
+
+
+def _codes_on_grid(weight: Tensor, magnitude: Tensor, rows: int) -> Tensor | None:
+    """The codes of a weight that is exactly magnitude·{-1, 0, 1}; None where it is not."""
+    codes = torch.empty(weight.shape, dtype=torch.int8, device=weight.device)
+    for start in range(0, len(weight), rows):
+        block = slice(start, start + rows)
+        codes[block] = weight[block].sign()
+        if not torch.equal(codes[block] * magnitude, weight[block].float()):
+            return None
+    return codes if bool(magnitude > 0) else None
 
 
 def _quantized(x: Tensor) -> tuple[Tensor, Tensor]:

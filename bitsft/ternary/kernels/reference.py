@@ -1,5 +1,6 @@
 """The truth: each kernel in plain PyTorch, one line of the formulas after the other.
 
+    quantize_weight   W -> codes, γ                                      (quantize.py)
     quantize_rows     x -> x_i8, 1/s                                     (quantize.py)
     ternary_product   x_i8, 1/s, codes, γ, bias -> x_i8 · codesᵀ · s · γ + bias
     dequantize_rows   x_i8, 1/s -> s · x_i8, for ∂L/∂W = (∂L/∂y)ᵀ · (s · x_i8)
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from bitsft.ternary.kernels.int8_matmul import int8_matmul
 from bitsft.ternary.quantize import quantize_activations
+from bitsft.ternary.quantize import quantize_weight as quantize_weight
 
 
 def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -61,6 +61,47 @@ def test_every_kernel_gives_the_bits_of_the_reference(
         assert same(blocked.scale_columns(*columns), reference.scale_columns(*columns))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("granularity", ["tensor", "row"])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (33, 7), (100, 64)])
+def test_codes_and_scale_have_the_bits_of_the_reference(
+    shape: tuple[int, int], granularity: Any, dtype: torch.dtype
+) -> None:
+    torch.manual_seed(0)
+    latent = torch.randn(shape, dtype=dtype)
+    codes, scale = reference.quantize_weight(latent, granularity)
+    grid = (codes * scale).to(dtype)
+    off_grid = grid.clone()
+    off_grid[-1, -1] += 0.25
+    broken = latent.clone()
+    broken[0, 0] = float("nan")
+    for weight in (latent, grid, off_grid, -latent, torch.zeros_like(latent), latent.t()):
+        before = weight.clone()
+        for on_grid in (False, True):
+            found = blocked.quantize_weight(weight, granularity, on_grid=on_grid)
+            expected = reference.quantize_weight(weight, granularity, on_grid=on_grid)
+            assert same(found[0], expected[0]) and same(found[1], expected[1])
+        assert torch.equal(weight, before), "the weight is only read"
+    assert same(blocked.quantize_weight(grid, granularity, on_grid=True)[0], codes)
+    for on_grid in (False, True):
+        scale = blocked.quantize_weight(broken, granularity, on_grid=on_grid)[1]
+        assert scale.isnan().any()
+
+
+def test_the_scale_does_not_depend_on_the_number_of_threads() -> None:
+    torch.manual_seed(0)
+    weight, before = torch.randn(500, 700), torch.get_num_threads()
+    scales = set()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            scales.add(reference.quantize_weight(weight)[1].item())
+            scales.add(blocked.quantize_weight(weight)[1].item())
+    finally:
+        torch.set_num_threads(before)
+    assert len(scales) == 1
+
+
 def test_ties_zeros_and_extremes() -> None:
     x = torch.zeros(70, 4)
     x[0] = torch.tensor([127.0, 0.5, 1.5, -2.5])  # ties go to even
