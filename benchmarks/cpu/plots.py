@@ -102,7 +102,7 @@ def plot_training(report: dict[str, Any], images: Path) -> None:
     memories: dict[str, list[dict[str, Any]]] = {}
     for row in report["rows"]:
         title = (
-            f"{row['size']} parameters, accumulation {row['accumulation']}, "
+            f"{row['size']} parameters, {row['accumulation']} x {row['rows']} rows, "
             f"checkpointing {row['checkpointing']}"
         )
         entry = {"name": row["peer"], "label": row["label"]}
@@ -218,6 +218,37 @@ def plot_growth(report: dict[str, Any], images: Path) -> None:
     save(figure, images / "cpu_growth.png")
 
 
+def plot_loss_curves(report: dict[str, Any], images: Path) -> None:
+    runs = {name: run["losses"] for name, run in report["runs"].items()}
+    steps = range(1, len(runs["fast"]) + 1)
+    figure, (upper, lower) = plt.subplots(
+        2, 1, figsize=(WIDTH, 4.6), height_ratios=[3, 1], sharex=True, layout="constrained"
+    )
+    upper.plot(steps, runs["dense"], color="#a6a6a6", lw=1.2, label="dense, bf16 autocast")
+    upper.plot(steps, runs["reference"], color="#f4a582", lw=4, label="bitsft, reference")
+    upper.plot(steps, runs["fast"], color=BITSFT, lw=1.2, label="bitsft, blocked kernels")
+    upper.set_ylabel("training loss, nats", size=9)
+    upper.legend(fontsize=8, frameon=False)
+    lower.plot(
+        steps,
+        [a - b for a, b in zip(runs["fast"], runs["reference"], strict=True)],
+        color=BITSFT,
+        lw=1.2,
+    )
+    lower.set_ylabel("blocked - reference", size=8)
+    lower.set_xlabel("step", size=9)
+    settings = report["settings"]
+    figure.suptitle(
+        f"{settings['size']} parameters on {settings['text']}, "
+        f"{settings['tokens_per_step']:,} tokens a step",
+        size=11,
+    )
+    for axes in (upper, lower):
+        axes.tick_params(labelsize=8)
+        axes.grid(alpha=0.3)
+    save(figure, images / "cpu_loss_curves.png")
+
+
 def main() -> None:
     here = Path(__file__).parent
     parser = argparse.ArgumentParser(
@@ -231,12 +262,17 @@ def main() -> None:
         ("layer", plot_layer),
         ("generation", plot_generation),
         ("growth", plot_growth),
+        ("loss_curves", plot_loss_curves),
     ):
-        path = parsed.results / f"{name}.json"
-        if path.exists():
-            plot(json.loads(path.read_text()), parsed.images)
-        else:
-            print(f"no {path.name}: run {name}.py first")
+        # training_sizes.json, say, adds its rows to those of training.json
+        paths = sorted(parsed.results.glob(f"{name}*.json"))
+        if not paths:
+            print(f"no {name}.json: run {name}.py first")
+            continue
+        report, *more = (json.loads(path.read_text()) for path in paths)
+        for other in more:
+            report["rows"] += other["rows"]
+        plot(report, parsed.images)
 
 
 if __name__ == "__main__":
