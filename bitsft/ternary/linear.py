@@ -150,9 +150,13 @@ class BitLinear158(nn.Linear):
         weight = self.weight
         key = (weight.data_ptr(), weight._version, weight.dtype, weight.device, self.on_grid)
         if self._held is None or self._held[0] != key:
-            codes, scale = self._quantize()
-            if self._held is not None and self._held[1].device == codes.device:
-                self.flip_count = self.flip_count + (codes != self._held[1]).sum()
+            if self._held is not None and self._held[1].device == weight.device:
+                codes, scale, flips = kernels_for(weight).requantize_weight(
+                    weight, self._held[1], self.granularity, on_grid=self.on_grid
+                )
+                self.flip_count = self.flip_count + flips
+            else:
+                codes, scale = self._quantize()
             self._held = (key, codes, scale)
         return self._held[1], self._held[2]
 

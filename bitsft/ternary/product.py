@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bitsft.ternary.kernels import kernels_for
-from bitsft.ternary.kernels.shared_input import dequantized_input, quantized_input
+from bitsft.ternary.kernels.shared_input import quantized_input
 
 
 class TernaryProduct(torch.autograd.Function):
@@ -48,11 +48,11 @@ class TernaryProduct(torch.autograd.Function):
         flat = grad_y.reshape(-1, grad_y.shape[-1])
         grad_x = grad_weight = grad_bias = None
         if ctx.needs_input_grad[0]:
-            scaled = ctx.kernels.scale_columns(flat, scale, dtype)
-            grad_x = (scaled @ codes.to(dtype)).to(x_dtype).reshape(ctx.x_shape)
+            grad_x = ctx.kernels.input_gradient(flat, codes, scale, dtype)
+            grad_x = grad_x.to(x_dtype).reshape(ctx.x_shape)
         if ctx.needs_input_grad[1]:
-            x = dequantized_input(x_i8, inverse_scale, dtype)
-            grad_weight = (flat.to(dtype).t() @ x).to(weight_dtype)
+            grad_weight = ctx.kernels.weight_gradient(flat, x_i8, inverse_scale, dtype)
+            grad_weight = grad_weight.to(weight_dtype)
         if ctx.needs_input_grad[2]:
             grad_bias = flat.sum(0, dtype=torch.float32).to(bias_dtype)
         return grad_x, grad_weight, grad_bias, None, None, None

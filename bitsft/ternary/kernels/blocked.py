@@ -15,6 +15,8 @@ from torch import Tensor
 
 from bitsft.ternary.kernels import reference
 from bitsft.ternary.kernels.int8_matmul import int8_matmul
+from bitsft.ternary.kernels.last_made import LastMade
+from bitsft.ternary.pack import unpack_unchecked
 from bitsft.ternary.quantize import (
     SMALLEST_MAGNITUDE,
     Granularity,
@@ -23,7 +25,9 @@ from bitsft.ternary.quantize import (
 )
 
 BLOCK_ELEMENTS = 2**20
-"""Largest intermediate result, 4 MB in float32: two of them fit in the second-level cache of two cores."""
+"""Largest intermediate result, 4 MB in float32; 2^19 to 2^21 are equally fast."""
+
+_last_dequantized = LastMade()
 
 
 def quantize_weight(
@@ -93,26 +97,71 @@ def ternary_product(
     return y
 
 
-def dequantize_rows(x_i8: Tensor, inverse_scale: Tensor, dtype: torch.dtype) -> Tensor:
-    """See `reference.dequantize_rows`."""
-    rows = _rows_of_a_block(x_i8.shape[1])
-    if x_i8.shape[0] <= rows:
-        return reference.dequantize_rows(x_i8, inverse_scale, dtype)
+def packed_product(
+    x_i8: Tensor,
+    inverse_scale: Tensor,
+    packed: Tensor,
+    scale: Tensor,
+    bias: Tensor | None,
+    dtype: torch.dtype,
+) -> Tensor:
+    """See `reference.packed_product`. Codes exist for one block of packed rows at a time."""
+    quarter, in_features = packed.shape
+    y = torch.empty(len(x_i8), 4, quarter, dtype=dtype, device=x_i8.device)
+    scales = scale.expand(4 * quarter, 1).reshape(4, quarter, 1)
+    biases = None if bias is None else bias.reshape(4, quarter)
+    rows = max(8, BLOCK_ELEMENTS // (4 * max(1, in_features)))
+    for start in range(0, quarter, rows):
+        block = slice(start, start + rows)
+        y[:, :, block] = ternary_product(
+            x_i8,
+            inverse_scale,
+            unpack_unchecked(packed[block]),
+            scales[:, block].reshape(-1, 1) if scale.dim() else scale,
+            None if biases is None else biases[:, block].reshape(-1),
+            dtype,
+        ).unflatten(1, (4, -1))
+    return y.reshape(len(x_i8), 4 * quarter)
+
+
+def requantize_weight(
+    weight: Tensor, old_codes: Tensor, granularity: Granularity = "tensor", *, on_grid: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `reference.requantize_weight`."""
+    codes, scale = quantize_weight(weight, granularity, on_grid=on_grid)
+    return codes, scale, (codes != old_codes).sum()
+
+
+def input_gradient(grad: Tensor, codes: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
+    """See `reference.input_gradient`."""
+    return _scaled_columns(grad, scale, dtype) @ codes.to(dtype)
+
+
+def weight_gradient(
+    grad: Tensor, x_i8: Tensor, inverse_scale: Tensor, dtype: torch.dtype
+) -> Tensor:
+    """See `reference.weight_gradient`. Layers that shared their input dequantize it once."""
+    x = _last_dequantized.get(x_i8, dtype)
+    if x is None:
+        x = _dequantized(x_i8, inverse_scale, dtype)
+        _last_dequantized.put(x_i8, dtype, made=x)
+    return grad.to(dtype).t() @ x
+
+
+def _dequantized(x_i8: Tensor, inverse_scale: Tensor, dtype: torch.dtype) -> Tensor:
     x = torch.empty(x_i8.shape, dtype=dtype, device=x_i8.device)
+    rows = _rows_of_a_block(x_i8.shape[1])
     for start in range(0, len(x_i8), rows):
         block = slice(start, start + rows)
         x[block] = x_i8[block] / inverse_scale[block]
     return x
 
 
-def scale_columns(grad: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
-    """See `reference.scale_columns`."""
+def _scaled_columns(grad: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
     if scale.dim() == 0 and grad.dtype == dtype:
         return grad * scale  # in one pass: float32 inside, rounded once
-    rows = _rows_of_a_block(grad.shape[1])
-    if len(grad) <= rows:
-        return reference.scale_columns(grad, scale, dtype)
     scaled = torch.empty(grad.shape, dtype=dtype, device=grad.device)
+    rows = _rows_of_a_block(grad.shape[1])
     for start in range(0, len(grad), rows):
         block = slice(start, start + rows)
         scaled[block] = grad[block].float() * scale.reshape(1, -1)

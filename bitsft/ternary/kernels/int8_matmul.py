@@ -2,8 +2,8 @@
 
 Chosen here and nowhere else:
 
-- `torch._int_mm` (int8 × int8 -> int32) on a CPU, and on CUDA where its size rules hold (more than 16
-  rows, widths that are multiples of 8);
+- `torch._int_mm` (int8 × int8 -> int32) on a CPU with two input features or more, and on CUDA where its size rules
+  hold (more than 16 rows, widths that are multiples of 8);
 - else a float32 product of the integers, exact as long as |sum| < 2²⁴, that is up to 132,104 input
   features; float64 beyond.
 
@@ -39,6 +39,6 @@ def _int_mm_applies(x_i8: Tensor, codes: Tensor) -> bool:
     if tokens == 0 or codes.numel() == 0:
         return False
     if x_i8.device.type == "cpu":
-        return True
+        return in_features > 1  # with one feature torch 2.13 returns memory that nobody wrote to
     fits_cublas = tokens > 16 and in_features % 8 == 0 and codes.shape[0] % 8 == 0
     return x_i8.device.type == "cuda" and fits_cublas

@@ -55,10 +55,10 @@ def test_every_kernel_gives_the_bits_of_the_reference(
         arguments = (x_i8, inverse_scale, o["codes"], o["scale"], bias, dtype)
         assert same(blocked.ternary_product(*arguments), reference.ternary_product(*arguments))
     for to in DTYPES:
-        rows = (x_i8, inverse_scale, to)
-        assert same(blocked.dequantize_rows(*rows), reference.dequantize_rows(*rows))
-        columns = (o["grad"], o["scale"], to)
-        assert same(blocked.scale_columns(*columns), reference.scale_columns(*columns))
+        rows = (o["grad"], x_i8, inverse_scale, to)
+        assert same(blocked.weight_gradient(*rows), reference.weight_gradient(*rows))
+        columns = (o["grad"], o["codes"], o["scale"], to)
+        assert same(blocked.input_gradient(*columns), reference.input_gradient(*columns))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -121,10 +121,10 @@ def test_non_contiguous_inputs() -> None:
     assert same(x_i8, reference.quantize_rows(x.contiguous())[0])
     arguments = (x_i8, inverse_scale, codes, o["scale"], None, torch.float32)
     assert same(blocked.ternary_product(*arguments), reference.ternary_product(*arguments))
-    columns = (grad, o["scale"], torch.bfloat16)
-    assert same(blocked.scale_columns(*columns), reference.scale_columns(*columns))
-    rows = (x_i8[:, ::2], inverse_scale, torch.bfloat16)
-    assert same(blocked.dequantize_rows(*rows), reference.dequantize_rows(*rows))
+    columns = (grad, codes, o["scale"], torch.bfloat16)
+    assert same(blocked.input_gradient(*columns), reference.input_gradient(*columns))
+    rows = (grad, x_i8[:, ::2], inverse_scale, torch.bfloat16)
+    assert same(blocked.weight_gradient(*rows), reference.weight_gradient(*rows))
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "row"])

@@ -22,6 +22,16 @@ def test_equals_the_product_in_int64(shape: tuple[int, int, int]) -> None:
     assert torch.equal(y.long(), x_i8.long() @ codes.long().t())
 
 
+@pytest.mark.parametrize("in_features", range(1, 10))
+def test_small_shapes_are_exact_whatever_was_in_memory(in_features: int) -> None:
+    for tokens in (1, 2, 6, 33):
+        for out_features in (1, 2, 3, 4, 8, 40):
+            x_i8, codes = operands(tokens, in_features, out_features)
+            torch.full((200, 200), 77, dtype=torch.int32)  # what an unwritten result may show
+            found = int8_matmul(x_i8, codes)
+            assert torch.equal(found.long(), x_i8.long() @ codes.long().t())
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_float_path_gives_the_same_integers(
     shape: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch

@@ -40,13 +40,13 @@ def test_three_layers_quantize_once_and_save_one_tensor(calls: list[int]) -> Non
 
 def test_backward_dequantizes_a_shared_input_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[torch.Size] = []
-    original = blocked.dequantize_rows
+    original = blocked._dequantized
 
     def counted(x_i8: torch.Tensor, *args: Any) -> torch.Tensor:
         made.append(x_i8.shape)
         return original(x_i8, *args)
 
-    monkeypatch.setattr(blocked, "dequantize_rows", counted)
+    monkeypatch.setattr(blocked, "_dequantized", counted)
     x = torch.randn(5, 16, requires_grad=True)
     layers = [BitLinear158(16, 8) for _ in range(3)]
     torch.stack([layer(x) for layer in layers]).sum().backward()
