@@ -1,10 +1,13 @@
 """Shared fixtures: a tokenizer and a ternary-sized Llama built in memory, and no network."""
 
 import os
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
 os.environ["CI"] = "1"  # TRL counts test runs otherwise
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Read when Triton is imported: without an NVIDIA GPU its kernels run in its interpreter.
+os.environ.setdefault("TRITON_INTERPRET", "0" if Path("/dev/nvidiactl").exists() else "1")
 
 import pytest
 import torch

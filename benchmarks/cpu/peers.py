@@ -7,6 +7,7 @@ fused loss never calls the head's forward). A library's own defaults are kept.
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MethodType
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -106,6 +107,28 @@ def _with_the_head_of_trl(_: nn.Module) -> None:
     head_tiles.WORDS_OF_A_TILE = 2**30
 
 
+class _Nothing(torch.autograd.Function):
+    """Zeros of the right shapes, without a product."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        ctx.shapes = (x.shape, x.dtype, weight.shape, weight.dtype)
+        return x.new_zeros(*x.shape[:-1], len(weight), dtype=torch.bfloat16)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x_shape, x_dtype, weight_shape, weight_dtype = ctx.shapes
+        return grad.new_zeros(x_shape, dtype=x_dtype), grad.new_zeros(
+            weight_shape, dtype=weight_dtype
+        )
+
+
+def _without_products(model: nn.Module) -> None:
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear) and "lm_head" not in name:
+            module.forward = MethodType(lambda layer, x: _Nothing.apply(x, layer.weight), module)
+
+
 def _bitsft(model: nn.Module) -> None:
     replace_linear_with_bitlinear(model)
 
@@ -136,6 +159,9 @@ PEERS = {
         "transformers AutoBitLinear, online, no torch.compile",
         convert=_auto_bit_linear,
         environment=(("TORCHDYNAMO_DISABLE", "1"),),
+    ),
+    "nothing": Peer(
+        "linear layers that compute nothing: the rest of a step", convert=_without_products
     ),
     "torchao": Peer("torchao bitnet_training, autocast", convert=_torchao),
     "torchao-cast": Peer("torchao bitnet_training, casts by hand", convert=_torchao_with_casts),

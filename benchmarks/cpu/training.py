@@ -49,7 +49,7 @@ ROW_TOKENS, ROWS = 512, 4
 LEARNING_RATE = 1e-4
 DEFAULT_PEERS = (
     "bitsft", "bitsft-trl-head", "bitsft-stochastic", "dense-autocast", "dense-bf16",
-    "autobitlinear", "torchao", "torchao-cast", "torchao-bf16", "bitlinear",
+    "nothing", "autobitlinear", "torchao", "torchao-cast", "torchao-bf16", "bitlinear",
 )  # fmt: skip
 ROOM_FOR_ACTIVATIONS = (
     3_000_000_000  # bytes beside weights, gradients and optimizer, while a step runs
