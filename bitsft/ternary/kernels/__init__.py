@@ -2,10 +2,12 @@
 
     reference   plain PyTorch: the truth, for any device and dtype
     blocked     the same on blocks of rows, for CPUs
+    gpu         Triton kernels, for NVIDIA GPUs
 
 `BITSFT_KERNELS=reference` in the environment of the process forces the first, to find out whether a kernel is to blame.
 """
 
+import logging
 import os
 from types import ModuleType
 
@@ -16,6 +18,8 @@ from bitsft.ternary.kernels import blocked, reference
 
 KERNELS_VARIABLE = "BITSFT_KERNELS"
 
+logger = logging.getLogger(__name__)
+
 
 def _forced() -> bool:
     value = os.environ.get(KERNELS_VARIABLE, "")
@@ -24,8 +28,26 @@ def _forced() -> bool:
     return value == "reference"
 
 
+def _gpu_kernels() -> ModuleType:
+    if torch.version.cuda is None or not torch.cuda.is_available():
+        return reference
+    try:
+        from bitsft.ternary.kernels import gpu
+    except ImportError as error:
+        logger.warning(
+            "Triton cannot be imported (%s): ternary layers run on the GPU in plain PyTorch, which is slower. "
+            "Install the Triton that belongs to your PyTorch.",
+            error,
+        )
+        return reference
+    return gpu
+
+
 reference_is_forced = _forced()
 """Read once: a look into the environment in each forward would be felt when one token is decoded."""
+
+gpu_kernels = _gpu_kernels()
+"""For CUDA tensors; the reference where there is no NVIDIA GPU or no Triton."""
 
 
 def kernels_for(x: Tensor) -> ModuleType:
@@ -34,6 +56,10 @@ def kernels_for(x: Tensor) -> ModuleType:
     Args:
         x: The layer's input, or its weight.
     """
-    if reference_is_forced or not x.is_cpu or torch.compiler.is_compiling():
-        return reference  # a compiler fuses the plain formulas better than blocks of them
-    return blocked
+    if reference_is_forced:
+        return reference
+    if x.is_cuda:
+        return gpu_kernels
+    if x.is_cpu and not torch.compiler.is_compiling():
+        return blocked
+    return reference  # on a CPU a compiler fuses the plain formulas better than blocks of them
