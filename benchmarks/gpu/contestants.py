@@ -1,19 +1,15 @@
 """Who is compared: how a dense model or layer becomes each library's, and how it is run.
 
-The conversions that the CPU benchmarks know are taken from there (cpu/peers.py). Everybody starts from the same bf16
-weights; a library's own defaults are kept. What is not installed says so in its row.
+Everybody starts from the same weights; a library's own defaults are kept. Libraries are imported when they are used:
+what is not installed says so in its row.
 """
 
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
-
-import timing  # noqa: F401, I001 (makes cpu/ importable)
-from peers import PEERS
 
 from bitsft import BitLinear158
 from bitsft.ternary import hold_codes, replace_linear_with_bitlinear
@@ -21,6 +17,23 @@ from bitsft.ternary import hold_codes, replace_linear_with_bitlinear
 
 def _bitsft(model: nn.Module) -> None:
     replace_linear_with_bitlinear(model)
+
+
+def _torchao(model: nn.Module) -> None:
+    from torchao.prototype.quantized_training import bitnet_training
+    from torchao.quantization import quantize_
+
+    def below_the_head(module: nn.Module, name: str) -> bool:
+        return isinstance(module, nn.Linear) and "lm_head" not in name
+
+    quantize_(model, bitnet_training(), filter_fn=below_the_head)
+
+
+def _auto_bit_linear(model: nn.Module) -> None:
+    import timing  # noqa: F401 (it makes the CPU benchmarks' modules importable)
+    from peers import PEERS
+
+    PEERS["autobitlinear"].convert(model)
 
 
 def _onebitllms(model: nn.Module) -> None:
@@ -69,11 +82,11 @@ class Contestant:
 CONTESTANTS = {
     "dense": Contestant("dense bf16, compiled"),
     "bitsft": Contestant("bitsft, compiled, gradients by cuBLAS", _bitsft, True, "cublas"),
+    "torchao": Contestant("torchao bitnet_training, compiled", _torchao),
+    "onebitllms": Contestant("onebitllms, eager", _onebitllms, False),
     "bitsft-fused": Contestant("bitsft, compiled, fused gradients", _bitsft, True, "fused"),
     "bitsft-eager": Contestant("bitsft, eager, gradients by cuBLAS", _bitsft, False, "cublas"),
-    "torchao": Contestant("torchao bitnet_training, compiled", PEERS["torchao-bf16"].convert),
-    "onebitllms": Contestant("onebitllms, eager", _onebitllms, False),
-    "autobitlinear": Contestant("AutoBitLinear online, compiled", PEERS["autobitlinear"].convert),
+    "autobitlinear": Contestant("AutoBitLinear online, compiled", _auto_bit_linear),
     "onebitllms-compiled": Contestant("onebitllms, compiled", _onebitllms),
 }
 """In the order in which they are built; the last ones are left out first when there is no time."""
@@ -82,9 +95,9 @@ OF_A_LAYER = {
     "dense": CONTESTANTS["dense"],
     "bitsft": Contestant("bitsft, codes held, gradients by cuBLAS", None, False, "cublas"),
     "bitsft-fused": Contestant("bitsft, codes held, fused gradients", None, False, "fused"),
-    "torchao": Contestant("torchao bitnet_training", PEERS["torchao-bf16"].convert, False),
+    "torchao": Contestant("torchao bitnet_training", _torchao, False),
     "onebitllms": Contestant("onebitllms", None, False),
-    "autobitlinear": Contestant("AutoBitLinear online", PEERS["autobitlinear"].convert, False),
+    "autobitlinear": Contestant("AutoBitLinear online", _auto_bit_linear, False),
 }
 """For one layer there is nothing to fuse across, so only dense is compiled (and AutoBitLinear's own quantizers)."""
 
@@ -118,9 +131,3 @@ def clear_compiler(device: str) -> None:
     torch.compiler.reset()
     if device == "cuda":
         torch.cuda.empty_cache()
-
-
-def seeded(*size: int, device: str, dtype: torch.dtype = torch.bfloat16) -> Any:
-    """Normal numbers, the same for everybody."""
-    generator = torch.Generator(device).manual_seed(0)
-    return torch.randn(*size, generator=generator, device=device, dtype=dtype)

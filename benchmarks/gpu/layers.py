@@ -9,9 +9,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import torch
-
-from contestants import OF_A_LAYER, clear_compiler, compile_backend, make_layer, seeded
-from timing import Session, in_one_line, quartiles
+from contestants import OF_A_LAYER, clear_compiler, compile_backend, make_layer
+from timing import Session, in_one_line, quartiles, seeded
 
 SHAPES = {  # out, in; the same as in cpu/layer.py, the widest first
     "2B-4T": ((6912, 2560), (2560, 6912), (2560, 2560), (640, 2560)),
@@ -43,9 +42,7 @@ def layers(session: Session) -> None:
         longest = max(longest, before - session.left())
 
 
-def _measure(
-    session: Session, model: str, tokens: int, out: int, width: int, share: float
-) -> None:
+def _measure(session: Session, model: str, tokens: int, out: int, width: int, share: float) -> None:
     device = session.device
     clear_compiler(device)
     weight = seeded(out, width, device=device) * 0.02
@@ -57,10 +54,11 @@ def _measure(
     with ExitStack() as resources:
         for name, contestant in OF_A_LAYER.items():
             try:
-                layer = make_layer(name, weight, resources, compile_backend(device))
-                job = _job(session, contestant, layer, x, grad)
-                for _ in range(2):
-                    job()  # compiles and tunes
+                with session.at_most(min(30.0, session.left() - 2)):
+                    layer = make_layer(name, weight, resources, compile_backend(device))
+                    job = _job(session, contestant, layer, x, grad)
+                    for _ in range(2):
+                        job()  # compiles and tunes
             except Exception as error:  # a competitor that does not work says so in its row
                 errors[name] = in_one_line(error)
                 continue

@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from contestants import CONTESTANTS, Contestant, clear_compiler, compile_backend
+from timing import Session, in_one_line, quartiles
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from bitsft.ternary import hold_codes
-from contestants import CONTESTANTS, Contestant, clear_compiler, compile_backend
-from timing import Session, in_one_line, quartiles
 
 CASES = (("bf16", 2, 2048), ("bf16", 16, 2048), ("float32, bf16 autocast", 2, 2048))
 """Weights, sequences, tokens of a sequence; the first is the one that the wanted numbers are about."""
@@ -31,7 +31,7 @@ def steps(session: Session) -> None:
     if session.device == "cuda":
         torch._dynamo.config.recompile_limit = 64  # the contestants share one code object
     cases = (("bf16", 1, 16),) if session.quick else CASES
-    shares = (0.5, 0.8, 1.0) if len(cases) == 3 else (1.0,)
+    shares = (0.6, 0.85, 1.0) if len(cases) == 3 else (1.0,)
     total = session.left()
     for number, (weights, sequences, length) in enumerate(cases):
         until = total * (1 - shares[number])
@@ -99,7 +99,10 @@ def _step(
     def step() -> dict[str, float]:
         contestant.choose_gradients(device)
         times = session.stages([forward, Tensor.backward, update])
-        return {**dict(zip(("forward", "backward", "update"), times, strict=True)), "step": sum(times)}
+        return {
+            **dict(zip(("forward", "backward", "update"), times, strict=True)),
+            "step": sum(times),
+        }
 
     return step
 
@@ -114,24 +117,22 @@ def _measure(
     jobs: dict[str, Callable[[], dict[str, float]]] = {}
     errors: dict[str, str] = {}
     memory: dict[str, float] = {}
-    longest = 0.0
     with ExitStack() as resources:
         for name, contestant in CONTESTANTS.items():
             started = session.left()
-            if started - until < 10 + longest and not session.quick:
+            if started - until < 20 and not session.quick:
                 errors[name] = "left out: no time"
                 continue
             try:
                 before = torch.cuda.memory_allocated() if device == "cuda" else 0
-                job = _step(session, contestant, "autocast" in weights, tokens, resources)
-                for _ in range(1 if session.quick else 3):
-                    job()  # compiles and tunes
+                with session.at_most(min(60.0, started - until - 10)):
+                    job = _step(session, contestant, "autocast" in weights, tokens, resources)
+                    for _ in range(1 if session.quick else 3):
+                        job()  # compiles and tunes
                 memory[name] = _peak_of(session, job, before)
             except Exception as error:  # a competitor that does not work says so in its row
                 errors[name] = in_one_line(error)
                 continue
-            finally:
-                longest = max(longest, started - session.left())
             jobs[name] = job
         timed, failed = session.turns(jobs, min(20.0, session.left() - until - 5))
     errors |= failed
@@ -197,5 +198,3 @@ def _line(row: dict[str, Any]) -> str:
     )
     speed = row.get("speed_against_dense", [float("nan")] * 3)
     return f"  {row['label']:42}{parts} ms, {row['peak_memory_gb']:.2f} GB, {speed[1]:.2f} of dense"
-
-

@@ -7,17 +7,21 @@ On a CPU (only to try the scripts) `time.perf_counter` stands in for the events.
 """
 
 import json
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-sys.path.append(str(Path(__file__).parents[1] / "cpu"))  # the benchmarks share machine.py and peers.py
+sys.path.append(
+    str(Path(__file__).parents[1] / "cpu")
+)  # the benchmarks share machine.py and peers.py
 from machine import describe_machine, quartiles, take_turns
 
 QUEUE_CYCLES = 2_000_000
@@ -67,7 +71,25 @@ class Session:
         self._write()
 
     def _write(self) -> None:
-        self._path.write_text(json.dumps(self._result))
+        complete = self._path.with_suffix(".new")
+        complete.write_text(json.dumps(self._result))
+        complete.replace(self._path)  # never half a file, however the section ends
+
+    @contextmanager
+    def at_most(self, seconds: float) -> Iterator[None]:
+        """Raises TimeoutError inside when it takes longer: a competitor that compiles for minutes stops alone."""
+
+        def stop(*_: Any) -> None:
+            raise TimeoutError(f"not ready after {seconds:.0f} s")
+
+        seconds = max(1.0, seconds)
+        before = signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
 
     def wait(self) -> None:
         if self.device == "cuda":
@@ -136,6 +158,12 @@ class Session:
         rounds = 1 if self.quick else max(3, min(most, int(seconds / of_a_round) - 1))
         results = take_turns(callers, rounds, 0 if self.quick else 1)
         return {name: rows for name, rows in results.items() if name not in failed}, failed
+
+
+def seeded(*size: int, device: str, dtype: torch.dtype = torch.bfloat16) -> torch.Tensor:
+    """Normal numbers, the same for everybody."""
+    generator = torch.Generator(device).manual_seed(0)
+    return torch.randn(*size, generator=generator, device=device, dtype=dtype)
 
 
 def in_one_line(error: BaseException) -> str:
