@@ -25,9 +25,9 @@ def operator(name: str, fake: Callable[..., Any]) -> Callable[[Callable[..., Any
         fake: The same signature; returns empty tensors of the results' shapes, dtypes and devices.
 
     Returns:
-        A decorator. The function's first argument is a tensor on whose device everything runs. It has to annotate all arguments with types that torch.library knows (`Tensor`,
-        `Tensor | None` as `Optional[Tensor]`, `int`, `float`, `bool`, `torch.dtype`), to change none of them and to return
-        fresh tensors.
+        A decorator. The function's first argument is a tensor on whose device everything runs. All arguments
+        have annotations that torch.library knows (`Tensor`, `Tensor | None`, `int`, `float`, `bool`, `str`,
+        `torch.dtype`); none is changed, and results are fresh tensors.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
