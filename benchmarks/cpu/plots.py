@@ -20,12 +20,15 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 BITSFT, DENSE, OTHERS = "#2166ac", "#7f7f7f", "#d6845a"
+REST = "#d9d9d9"
 WIDTH = 8.0  # inches
 
 
 def colour(name: str) -> str:
     if name.startswith("bitsft"):
         return BITSFT
+    if name == "nothing":
+        return REST
     return DENSE if name.startswith("dense") else OTHERS
 
 
@@ -93,7 +96,8 @@ def one_of_each(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The reference is in each group of processes; one bar is enough. bitsft first, then dense."""
     rows = list({row["name"]: row for row in rows}.values())
     return sorted(
-        rows, key=lambda row: ([BITSFT, DENSE, OTHERS].index(colour(row["name"])), row["name"])
+        rows,
+        key=lambda row: ([BITSFT, DENSE, OTHERS, REST].index(colour(row["name"])), row["name"]),
     )
 
 

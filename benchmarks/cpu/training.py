@@ -247,12 +247,12 @@ def measure(setting: dict[str, Any], names: list[str], parsed: argparse.Namespac
     tokens = setting["accumulation"] * parsed.rows * parsed.row_tokens
     rows = []
     for name in names:
-        row: dict[str, Any] = {**setting, "peer": name, "label": PEERS[name].label}
+        row: dict[str, Any] = {**setting, "rows": parsed.rows, "peer": name}
+        row["label"] = PEERS[name].label
         if name in failed:
             rows.append({**row, "error": failed[name]})
             continue
         times = [step["seconds"] for step in timed[name]]
-        row["rows"] = parsed.rows
         row["tokens_per_step"] = tokens
         row["step_seconds"] = quartiles(times)
         row["tokens_per_second"] = quartiles([tokens / t for t in times], 1)

@@ -43,13 +43,12 @@ def quantize_weight(
         ]
         if len(blocks) == 1:
             return blocks[0]
-        codes, scales = zip(*blocks, strict=True)
-        return torch.cat(codes), torch.cat(scales)
+        return torch.cat([codes for codes, _ in blocks]), torch.cat([scale for _, scale in blocks])
     if on_grid:
         magnitude = torch.stack([block.abs().amax() for block in weight.split(rows)]).amax().float()
-        codes = _codes_on_grid(weight, magnitude, rows)
-        if codes is not None:
-            return codes, magnitude
+        codes_on_grid = _codes_on_grid(weight, magnitude, rows)
+        if codes_on_grid is not None:
+            return codes_on_grid, magnitude
     sums = [block.abs().float().sum(dim=1, keepdim=True) for block in weight.split(rows)]
     scale = absmean_of_row_sums(torch.cat(sums), weight.shape[1], granularity)
     codes = torch.empty(weight.shape, dtype=torch.int8, device=weight.device)
