@@ -1,6 +1,7 @@
 # make demo   train a small ternary model on Korean rows and look at the result
 # make test   run every test
 # make check  linters, types and tests: what CI runs
+# make bench  every benchmark for CPUs, about three hours; benchmarks/gpu/run.py is the one for GPUs
 #
 # Each target makes the virtual environment where none is and installs the versions in constraints.txt.
 
@@ -8,6 +9,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CPU := benchmarks/cpu
+FEW := --peers bitsft dense-autocast autobitlinear
+EAGER := bitsft bitsft-held dense-bf16 packed-eager
 
 .PHONY: demo test lint check bench clean
 
@@ -35,11 +39,16 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/projection.py
 	$(BIN)/python benchmarks/rounding.py
 	$(BIN)/python benchmarks/learning_rate.py
-	$(BIN)/python benchmarks/cpu/training.py
-	$(BIN)/python benchmarks/cpu/layer.py
-	$(BIN)/python benchmarks/cpu/generation.py
-	$(BIN)/python benchmarks/cpu/growth.py
-	$(BIN)/python benchmarks/cpu/plots.py
+	$(BIN)/python $(CPU)/training.py --sizes 100M --rounds 6
+	$(BIN)/python $(CPU)/training.py --sizes 10M $(FEW) --rounds 4 --json $(CPU)/training_10M.json
+	$(BIN)/python $(CPU)/training.py --sizes 350M $(FEW) --rounds 3 --json $(CPU)/training_350M.json
+	$(BIN)/python $(CPU)/training.py --sizes 100M $(FEW) --rounds 3 --checkpointing on --json $(CPU)/training_checkpointing.json
+	$(BIN)/python $(CPU)/training.py --sizes 100M $(FEW) --rounds 3 --accumulation 8 --rows 1 --json $(CPU)/training_accumulation.json
+	$(BIN)/python $(CPU)/layer.py
+	$(BIN)/python $(CPU)/generation.py --rounds 4 --variants $(EAGER)
+	$(BIN)/python $(CPU)/generation.py --rounds 3 --variants $(EAGER) --sizes 350M 1B --batches 1 --prompts 64 --json $(CPU)/generation_sizes.json
+	$(BIN)/python $(CPU)/growth.py
+	$(BIN)/python $(CPU)/plots.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
