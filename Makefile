@@ -1,7 +1,7 @@
 # make demo   train a small ternary model on Korean rows and look at the result
 # make test   run every test
 # make check  linters, types and tests: what CI runs
-# make bench  every benchmark for CPUs, about three hours; benchmarks/gpu/run.py is the one for GPUs
+# make bench  every benchmark for CPUs, an hour or two; benchmarks/gpu/run.py is the one for GPUs
 #
 # Each target makes the virtual environment where none is and installs the versions in constraints.txt.
 
