@@ -12,29 +12,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bitsft.data.accounting import Formatted as Formatted
-    from bitsft.data.accounting import RejectedRow as RejectedRow
-    from bitsft.data.accounting import format_rows as format_rows
     from bitsft.data.budget import TokenBudget as TokenBudget
     from bitsft.data.budget import token_budget as token_budget
+    from bitsft.data.check.rows import KoAlpacaRow as KoAlpacaRow
+    from bitsft.data.check.rows import RaftRow as RaftRow
     from bitsft.data.fields import RowError as RowError
-    from bitsft.data.koalpaca import format_koalpaca as format_koalpaca
-    from bitsft.data.raft import format_raft as format_raft
+    from bitsft.data.format.koalpaca import format_koalpaca as format_koalpaca
+    from bitsft.data.format.raft import format_raft as format_raft
+    from bitsft.data.format.rows import Formatted as Formatted
+    from bitsft.data.format.rows import format_rows as format_rows
+    from bitsft.data.ledger import RejectedRow as RejectedRow
     from bitsft.data.raft_notation import raft_final_answer as raft_final_answer
     from bitsft.data.read import read_rows as read_rows
-    from bitsft.data.rows import KoAlpacaRow as KoAlpacaRow
-    from bitsft.data.rows import RaftRow as RaftRow
 
 _MODULE_OF = {
-    "Formatted": "accounting",
-    "KoAlpacaRow": "rows",
-    "RaftRow": "rows",
-    "RejectedRow": "accounting",
+    "Formatted": "format.rows",
+    "KoAlpacaRow": "check.rows",
+    "RaftRow": "check.rows",
+    "RejectedRow": "ledger",
     "RowError": "fields",
     "TokenBudget": "budget",
-    "format_koalpaca": "koalpaca",
-    "format_raft": "raft",
-    "format_rows": "accounting",
+    "format_koalpaca": "format.koalpaca",
+    "format_raft": "format.raft",
+    "format_rows": "format.rows",
     "raft_final_answer": "raft_notation",
     "read_rows": "read",
     "token_budget": "budget",

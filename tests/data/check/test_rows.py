@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitsft.data.check.rows import KoAlpacaRow, RaftRow
 from bitsft.data.fields import RowError
-from bitsft.data.rows import KoAlpacaRow, RaftRow
 
 SEOUL, BUSAN = "서울은 대한민국의 수도이다.", "부산은 항구 도시이다."
 

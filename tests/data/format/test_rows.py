@@ -9,10 +9,10 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitsft.data.accounting import RejectedRow, format_rows
 from bitsft.data.fields import RowError
-from bitsft.data.koalpaca import format_koalpaca
-from bitsft.data.raft import format_raft
+from bitsft.data.format.koalpaca import format_koalpaca
+from bitsft.data.format.raft import format_raft
+from bitsft.data.format.rows import RejectedRow, format_rows
 
 GOOD = {"instruction": "수도는?", "output": "서울"}
 ROWS: list[dict[str, Any]] = [
@@ -42,6 +42,7 @@ def test_every_row_is_accounted_for(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert [json.loads(line) for line in path.read_text("utf-8").splitlines()] == [
         {
             "row_number": 1,
+            "stage": "format",
             "field": "instruction",
             "value": "",
             "reason": "is empty",
@@ -49,6 +50,7 @@ def test_every_row_is_accounted_for(tmp_path: Path, caplog: pytest.LogCaptureFix
         },
         {
             "row_number": 2,
+            "stage": "format",
             "field": "output",
             "value": 7,
             "reason": "is of type int, not text",

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitsft.data.fields import RowError
-from bitsft.data.raft import format_raft
+from bitsft.data.format.raft import format_raft
 from bitsft.data.raft_notation import raft_final_answer
 
 KOREAN = {

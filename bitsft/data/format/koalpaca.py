@@ -16,8 +16,13 @@ turns' marks already, so the user message is the instruction, an empty line and 
 from collections.abc import Mapping
 from typing import Any
 
-from bitsft.data.prompt_completion import PromptCompletion, as_conversation, as_text, check_system
-from bitsft.data.rows import KoAlpacaRow
+from bitsft.data.check.rows import KoAlpacaRow
+from bitsft.data.format.prompt_completion import (
+    PromptCompletion,
+    as_conversation,
+    as_text,
+    check_system,
+)
 
 # template -> (prompt with an input, prompt without)
 TEMPLATES = {

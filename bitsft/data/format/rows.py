@@ -3,53 +3,25 @@
     rows in = rows out + rows rejected
 
 A formatter refuses a row by raising ValueError (`RowError` says most). The row is then left out,
-counted, and written to `rejected.jsonl`, one object for each:
-
-    {"row_number": 17, "field": "question", "value": "", "reason": "is empty", "remedy": "..."}
-
-`datasets.map` cannot do this: it stops at the first such row. Any other exception is a mistake in
-the formatter, and is passed on as it is.
+counted, and written to `rejected.jsonl` (`ledger.py`). `datasets.map` cannot do this: it stops at the
+first such row. Any other exception is a mistake in the formatter, and is passed on as it is.
 """
 
-import json
 import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitsft.data.fields import RowError, shorten
+from bitsft.data.fields import RowError
+from bitsft.data.ledger import RejectedRow, counts
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RejectedRow:
-    """A row that the formatter refused, and why.
-
-    Attributes:
-        row_number: The row's index in the input, from 0.
-        field: The field at fault; None where the formatter's error does not tell.
-        value: The value found in it.
-        reason: What is wrong.
-        remedy: What can be done; None where the formatter's error does not tell.
-    """
-
-    row_number: int
-    field: str | None
-    value: Any
-    reason: str
-    remedy: str | None
-
-    def __str__(self) -> str:
-        if self.field is None or self.remedy is None:
-            return f"row {self.row_number}: {self.reason}"
-        return str(RowError(self.field, self.reason, self.remedy, self.value, self.row_number))
 
 
 @dataclass(frozen=True)
@@ -69,7 +41,7 @@ class Formatted:
     def __str__(self) -> str:
         line = f"{self.rows_in} rows in, {len(self.dataset)} out, {len(self.rejected)} rejected"
         fields = Counter(row.field or "no field named" for row in self.rejected)
-        return line + (f" ({_counts(fields)})" if fields else "")
+        return line + (f" ({counts(fields)})" if fields else "")
 
 
 def format_rows(
@@ -126,7 +98,7 @@ def format_rows(
     if not formatted:
         reasons = Counter(f"{row.field or ''} {row.reason}".strip() for row in rejected)
         raise ValueError(
-            f"all {rows_in} rows were rejected: {_counts(reasons)}. The first: {rejected[0]} "
+            f"all {rows_in} rows were rejected: {counts(reasons)}. The first: {rejected[0]} "
             "If the columns only have other names, use read_rows(columns={...})"
         )
     done = Formatted(Dataset.from_list(formatted), tuple(rejected), rows_in)
@@ -141,7 +113,7 @@ def format_rows(
 def _rejected(error: ValueError, row_number: int) -> RejectedRow:
     if isinstance(error, RowError):
         return RejectedRow(row_number, error.field, error.value, error.reason, error.remedy)
-    return RejectedRow(row_number, None, None, str(error), None)
+    return RejectedRow(row_number, None, None, str(error))
 
 
 def _located(error: ValueError, row_number: int) -> ValueError:
@@ -151,27 +123,7 @@ def _located(error: ValueError, row_number: int) -> ValueError:
     return ValueError(f"row {row_number}: {error}")
 
 
-def _counts(counter: Counter[str]) -> str:
-    """Return the five most frequent, e.g. "answer: 3, context: 1"."""
-    shown = ", ".join(f"{name}: {count}" for name, count in counter.most_common(5))
-    return shown + (", ..." if len(counter) > 5 else "")
-
-
 def _write(rejected: list[RejectedRow], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        for row in rejected:
-            # A value that JSON has no form for is written as its repr, shortened.
-            # Half of a surrogate pair cannot be written as UTF-8, so such a row is escaped.
-            line = json.dumps(asdict(row), ensure_ascii=False, default=shorten)
-            if not _is_utf8(line):
-                line = json.dumps(asdict(row), default=shorten)
-            file.write(line + "\n")
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+        file.writelines(row.as_json() + "\n" for row in rejected)

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
-from bitsft.data.koalpaca import format_koalpaca
-from bitsft.data.prompt_completion import as_conversation, as_text, check_system
-from bitsft.data.raft import format_raft
+from bitsft.data.format.koalpaca import format_koalpaca
+from bitsft.data.format.prompt_completion import as_conversation, as_text, check_system
+from bitsft.data.format.raft import format_raft
 
 # The pattern of Llama 3's tokenizer.json; Qwen 2 and 3 differ in the digits only.
 LLAMA3 = (

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitsft.data.fields import RowError
-from bitsft.data.koalpaca import format_koalpaca
+from bitsft.data.format.koalpaca import format_koalpaca
 
 V11 = {
     "instruction": "딥러닝이 뭐야?",

@@ -20,9 +20,14 @@ answer, the chain of thought or the oracle reaches it, except what a document it
 from collections.abc import Mapping
 from typing import Any
 
-from bitsft.data.prompt_completion import PromptCompletion, as_conversation, as_text, check_system
+from bitsft.data.check.rows import RaftRow
+from bitsft.data.format.prompt_completion import (
+    PromptCompletion,
+    as_conversation,
+    as_text,
+    check_system,
+)
 from bitsft.data.raft_notation import join_chain
-from bitsft.data.rows import RaftRow
 
 DOCUMENT = "<DOCUMENT>{document}</DOCUMENT>\n"
 

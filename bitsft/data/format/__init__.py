@@ -1,0 +1,1 @@
+"""Checked rows -> {"prompt", "completion"}, the form that TRL trains on."""
