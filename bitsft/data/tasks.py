@@ -161,7 +161,8 @@ def map_texts(value: Any, change: Callable[[str], str]) -> Any:
     The value is not touched; a new list or dict is made only around a text that changed.
     """
     if isinstance(value, str):
-        return change(value)
+        text = change(value)
+        return value if text == value else text
     if isinstance(value, Mapping):
         content = value.get("content")
         new = map_texts(content, change)
