@@ -1,0 +1,213 @@
+"""`write_split`: a `Split` -> a folder with a file for each split, a card and a manifest.
+
+    FOLDER/train.parquet  validation.parquet  test.parquet  dataset_card.md  manifest.json
+
+All files of a folder have one schema, so that `datasets.load_dataset` takes them together. Each file is
+replaced as a whole, and the manifest comes last: a folder that a killed run left behind has the file
+`.incomplete` in it, and `verify_manifest` says so. Writing the folder again puts it right.
+
+What is in the folder already is replaced without a question when it is the work of an earlier run and
+was not touched since; otherwise `overwrite=True` is needed. What is not of this run's making is never
+deleted.
+"""
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from bitsft.data.ledger import Ledger
+from bitsft.data.records import Record
+from bitsft.data.split.card import CARD, dataset_card
+from bitsft.data.split.leaks import find_leaks
+from bitsft.data.split.manifest import (
+    FORM,
+    INCOMPLETE,
+    MANIFEST,
+    as_json,
+    hashed,
+    input_entries,
+    read_manifest,
+    verify_manifest,
+    versions,
+)
+from bitsft.data.split.records import Split
+from bitsft.data.split.summary import Summary
+from bitsft.data.write.atomic import atomic_path
+from bitsft.data.write.columns import Columns
+from bitsft.data.write.parquet import write_parquet
+
+
+def write_split(
+    split: Split,
+    folder: str | os.PathLike[str],
+    *,
+    ledger: Ledger,
+    format: Literal["parquet", "jsonl"] = "parquet",
+    name: str = "dataset",
+    licence: str | None = None,
+    language: str = "ko",
+    settings: Mapping[str, Any] | None = None,
+    findings: Mapping[str, Any] | None = None,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+    packages: Sequence[str] = (),
+    beside: Collection[str] = ("rejected.jsonl", "report.html"),
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write the splits, `dataset_card.md` and `manifest.json` to a folder.
+
+    Args:
+        split: What `split_records` returned.
+        folder: Where to; made if it is missing.
+        ledger: The ledger of all stages; the rows are counted out here, and its counts are written.
+        format: `"parquet"` or `"jsonl"`.
+        name: The data set's name, for the card.
+        licence: The Hub's identifier of its licence, e.g. `"cc-by-sa-4.0"`. None leaves a mark to be
+            filled in.
+        language: ISO 639-1 code of its texts.
+        settings: The settings of the stages before, `{"clean": {...}, ...}`; those of the split are
+            added.
+        findings: What the stages before found, for the manifest and the report that is made of it:
+            `{"duplicates": {...}, "quality": {...}, ...}`.
+        inputs: Files that were read, besides those that the records name as their source.
+        packages: Further packages whose versions matter, e.g. `["datasketch"]`.
+        beside: Names of files that other stages write into the folder; they are let be.
+        overwrite: Replace files that are not an earlier run's.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ValueError: When the folder holds something else, for rows that have no form in Parquet, and
+            for settings that have none in JSON. Nothing is replaced then.
+        FileNotFoundError: When one of `inputs` does not exist.
+    """
+    if format not in ("parquet", "jsonl"):
+        raise ValueError(f"format={format!r} is not known; use 'parquet' or 'jsonl'")
+    target = Path(folder)
+    files = {part: f"{part}.{format}" for part in split.names}
+    earlier = _check_folder(target, {*files.values(), CARD}, beside, overwrite)
+
+    columns = Columns() if format == "parquet" else None
+    summaries = {part: Summary() for part in split.names}
+    group_by = split.report.settings["group_by"]
+    by_column = group_by not in (None, "auto", "document", "question")
+    leaks = find_leaks(
+        {
+            part: summaries[part].observe(_noted(split.records(part), columns))
+            for part in split.names
+        },
+        columns=[group_by] if by_column else [],
+        cluster_of=split.cluster_of,
+    )
+    all_settings = {**(settings or {}), "split": {**split.report.settings, "format": format}}
+    manifest: dict[str, Any] = {
+        "manifest": FORM,
+        "name": name,
+        "licence": licence,
+        "language": language,
+        "inputs": input_entries(split.spool.sources, inputs),
+        "outputs": [],
+        "counts": {},
+        "splits": {part: summary.as_dict() for part, summary in summaries.items()},
+        "split": split.report.as_dict(),
+        "leaks": leaks.as_dict(),
+        "settings": all_settings,
+        "versions": versions(packages),
+    }
+    for part, found in (findings or {}).items():
+        if part in manifest:
+            raise ValueError(
+                f"findings names {part!r}, which is a part of every manifest; rename it"
+            )
+        manifest[part] = found
+    as_json(manifest)  # settings without a form in JSON are found before anything is replaced
+
+    target.mkdir(parents=True, exist_ok=True)
+    coming = sorted({*files.values(), CARD, *earlier})
+    (target / INCOMPLETE).write_text("".join(f"{file}\n" for file in coming), "utf-8")
+    (target / MANIFEST).unlink(missing_ok=True)
+    for old in earlier - {*files.values(), CARD}:
+        (target / old).unlink(missing_ok=True)
+    for part, file in files.items():
+        with atomic_path(target / file) as path:
+            if columns is not None:
+                write_parquet(split.lines(part), path, columns)
+            else:
+                with path.open("wb") as out:
+                    out.writelines(line + b"\n" for line in split.lines(part))
+    ledger.count_out(len(split.spool))
+    manifest["counts"] = ledger.as_dict()
+    card = dataset_card(
+        name=name,
+        files=files,
+        summaries=summaries,
+        report=split.report,
+        leaks=leaks,
+        counts=manifest["counts"],
+        settings=all_settings,
+        language=language,
+        licence=licence,
+    )
+    with atomic_path(target / CARD) as path:
+        path.write_text(card, encoding="utf-8", newline="\n")
+    manifest["outputs"] = [
+        {"name": file, **hashed(target / file), "rows": summaries[part].rows}
+        for part, file in files.items()
+    ]
+    manifest["outputs"].append({"name": CARD, **hashed(target / CARD)})
+    with atomic_path(target / MANIFEST) as path:
+        path.write_bytes(as_json(manifest))
+    (target / INCOMPLETE).unlink()
+    return manifest
+
+
+def _noted(records: Iterator[Record], columns: Columns | None) -> Iterator[Record]:
+    for record in records:
+        if columns is not None:
+            columns.observe(record)
+        yield record
+
+
+def _check_folder(
+    folder: Path, new: set[str], beside: Collection[str], overwrite: bool
+) -> set[str]:
+    """Return the names of an earlier run's files.
+
+    Raises:
+        ValueError: When the folder is a file, or holds something else and `overwrite` is not given.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: is a file; give the name of a folder")
+    if not folder.exists():
+        return set()
+    there = {path.name for path in folder.iterdir()}
+    parts = {name for name in there if name.startswith(".") and name.endswith(".part")}
+    incomplete, changed = folder / INCOMPLETE, []
+    if incomplete.is_file():
+        earlier = set(incomplete.read_text("utf-8").splitlines())
+    elif MANIFEST in there:
+        try:
+            earlier = {entry["name"] for entry in read_manifest(folder)["outputs"]}
+            changed = verify_manifest(folder)
+        except ValueError as error:
+            if not overwrite:
+                raise ValueError(f"{error}. overwrite=True replaces it") from error
+            earlier = set()
+    else:
+        earlier = set()
+    earlier = {name for name in earlier if Path(name).name == name}
+    changed = [sentence for sentence in changed if "is missing" not in sentence]
+    others = sorted(there - earlier - parts - {MANIFEST, INCOMPLETE, *beside})
+    if others and not overwrite:
+        raise ValueError(
+            f"{folder}: holds {', '.join(others[:3])}{', ...' if len(others) > 3 else ''}, which "
+            "no earlier run wrote. Choose an empty folder, or overwrite=True, which replaces "
+            f"{', '.join(sorted(new))} and leaves the rest"
+        )
+    if changed and not overwrite:
+        raise ValueError(
+            f"{folder}: {'; '.join(changed)}, since an earlier run wrote it. Save it elsewhere, or "
+            "overwrite=True"
+        )
+    return earlier & there
