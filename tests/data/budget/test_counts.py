@@ -101,7 +101,7 @@ def test_batches_add_up(
     tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = token_budget(PAIRS, tokenizer, 10)
-    monkeypatch.setattr("bitsft.data.budget._BATCH", 3)
+    monkeypatch.setattr("bitsft.data.budget.counts._BATCH", 3)
     assert token_budget(iter(PAIRS), tokenizer, 10) == whole
 
 
