@@ -1,5 +1,6 @@
 """The `bitsft` command.
 
+    bitsft data        raw files into a dataset that trains: check, clean, split, look at it
     bitsft demo        train a small ternary model on Korean rows that ship with the package
     bitsft export      a ternary model into the format of another runtime
     bitsft verify      whether two forms of a model compute the same
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import bitsft
+from bitsft.cli.data import add_data_arguments
 from bitsft.cli.export import add_export_arguments
 from bitsft.cli.verify import add_verify_arguments
 
@@ -65,6 +67,14 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
     demo.set_defaults(run=_demo)
 
+    add_data_arguments(
+        verbs.add_parser(
+            "data",
+            help="from raw files to a dataset that trains: check, clean, deduplicate, split, look at it",
+            description="Each verb reads files, folders or a Hub data set, says what became of every row, and writes the "
+            "rows that it refuses to a file.",
+        )
+    )
     add_export_arguments(
         verbs.add_parser(
             "export",

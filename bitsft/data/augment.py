@@ -28,14 +28,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bitsft.data.ledger import Ledger
+from bitsft.data.normal_form import normal_form
 from bitsft.data.raft_builder.answers import Answers
 from bitsft.data.raft_builder.build import REFUSALS
 from bitsft.data.raft_builder.distractors import draw_distractors
-from bitsft.data.raft_builder.normal_form import normal_form
 from bitsft.data.raft_builder.pool import ChunkPool
-from bitsft.data.raft_builder.seeded import generator, stable_hash
 from bitsft.data.records import Record, as_records
-from bitsft.data.tasks import task_of
+from bitsft.data.seeded import generator, stable_hash
+from bitsft.data.tasks import GROUP, task_of
 
 logger = logging.getLogger(__name__)
 
@@ -139,8 +139,8 @@ class _Variants:
         task = task_of(row).name
         if kind == "instruction" and task == "koalpaca":
             prefix = generator(key).choice(self.koalpaca_prefixes)
-            group = row.get("group") or task_of(row).question_text(row)
-            new = {**row, "instruction": f"{prefix}\n\n{row['instruction']}", "group": group}
+            group = task_of(row).group_text(row)
+            new = {**row, "instruction": f"{prefix}\n\n{row['instruction']}", GROUP: group}
         elif task != "raft":
             return None
         elif kind == "instruction":

@@ -13,7 +13,6 @@ few examples of each kind. Memory does not grow with the number of rows when the
 """
 
 import json
-import logging
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from typing import Any, TextIO
 from bitsft.data.fields import RowError, shorten
 from bitsft.data.records import Record
 
-logger = logging.getLogger(__name__)
+_NO_FAULT = frozenset({"duplicates", "balance", "mix"})  # stages that leave sound rows out
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,8 @@ class Ledger:
     Args:
         rejected_path: The JSONL file to write rejected rows to; it replaces an older one, and is empty
             when no row was rejected. None keeps them in `rejected_rows`.
-        strict: Make the first rejected row an error (`RowError`, or ValueError).
+        strict: Make the first rejected row an error (`RowError`, or ValueError). Duplicates and rows that
+            balancing or mixing leaves out are no fault of theirs, and stay rejects.
         examples: How many changes of each kind to keep, and with a `rejected_path`, how many rejected
             rows of each stage, field and reason.
 
@@ -185,8 +185,8 @@ class Ledger:
             detail: What is particular to this row.
 
         Raises:
-            RowError: When `strict` and a field is named.
-            ValueError: When `strict` and none is.
+            RowError: When `strict`, the row is at fault, and a field is named.
+            ValueError: When `strict`, the row is at fault, and none is named.
         """
         row = RejectedRow(record.number, field, value, reason, remedy, stage, record.source, detail)
         key = (stage, field or "", reason)
@@ -195,7 +195,7 @@ class Ledger:
             self._file.write(row.as_json() + "\n")
         if self._file is None or self.rejections[key] <= self.examples:
             self.rejected_rows.append(row)
-        if self.strict:
+        if self.strict and stage not in _NO_FAULT:
             if field is None:
                 raise ValueError(str(row))
             error = RowError(field, reason, remedy or "Repair the row", value, record.number)

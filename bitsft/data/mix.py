@@ -22,8 +22,7 @@ for: repetitions are counted as added and carry the column `repeat` (1, 2, ...);
 rejected under the stage "mix".
 
 Limits: rows that start again are held in memory, and with a `seed` all rows are. Mix after the split, or
-without repetitions: a row and its repetition must not land on both sides. With a strict ledger a row
-left over is an error.
+without repetitions: a row and its repetition must not land on both sides.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -24,6 +24,10 @@ from typing import Any, TypeAlias
 Row: TypeAlias = Mapping[str, Any]
 
 
+GROUP = "group"
+"""The column in which a row made from another one keeps what that one asked: they must not be split up."""
+
+
 @dataclass(frozen=True)
 class Task:
     """What the columns of a task are for.
@@ -57,6 +61,11 @@ class Task:
             return "\n".join(texts_of(row["messages"][:-1]))
         return _joined(row, self.question)
 
+    def group_text(self, row: Row) -> str:
+        """What the row asked before it was augmented; rows that agree in it belong together."""
+        made_from = row.get(GROUP)
+        return made_from if isinstance(made_from, str) else self.question_text(row)
+
     def answer_text(self, row: Row) -> str:
         """What the row answers: its answer columns, a line for each text."""
         if self.name == "dialogue":
@@ -66,12 +75,15 @@ class Task:
     def document_texts(self, row: Row) -> tuple[str, ...]:
         """The documents by which rows belong together, e.g. the oracle of a RAFT row.
 
-        The other documents of a RAFT row are distractors, which rows may share.
+        The other documents of a RAFT row are distractors, which rows may share. Of a classified pair
+        (a paragraph and a statement) the first text is one.
         """
         if self.name == "raft":
             oracle = row.get("oracle_context")
             context = row["context"]
             return (oracle,) if oracle else (context[0],) if len(context) == 1 else ()
+        if self.name == "classification":
+            return (row["text"],) if row.get("text_pair") else ()
         return tuple(text for column in self.documents for text in texts_of(row.get(column)))
 
 

@@ -142,3 +142,10 @@ def test_the_counts_for_a_manifest_are_plain_and_in_order() -> None:
         "changes": [],
         "columns_left_out": {"url": 2},
     }
+
+
+@pytest.mark.parametrize("stage", ["duplicates", "balance", "mix"])
+def test_strict_lets_sound_rows_be_left_out(stage: str) -> None:
+    ledger = Ledger(strict=True)
+    ledger.reject(Record({}), stage=stage, field=None, value=None, reason="is one too many")
+    assert ledger.rows_rejected == 1

@@ -25,8 +25,8 @@ from bitsft.data.budget.tokenized import (
     prompt_lengths,
     token_ids,
     trained_tokens,
-    unchanged,
 )
+from bitsft.data.tokenizer_state import unchanged
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

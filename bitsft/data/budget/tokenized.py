@@ -8,8 +8,7 @@ tokenized in batches; a fast tokenizer's truncation and padding are put back aft
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -88,23 +87,6 @@ def trained_tokens(
         return [all(bits) for bits in zip([1] * len(ids), *masks, strict=True)]
     start = 0 if completion_only_loss is False else prompt_length
     return [False] * start + [True] * (len(ids) - start)
-
-
-@contextmanager
-def unchanged(tokenizer: "PreTrainedTokenizerBase") -> Iterator[None]:
-    """Put back the truncation and padding of a fast tokenizer, which each call of it resets."""
-    if not tokenizer.is_fast:
-        yield
-        return
-    backend = tokenizer.backend_tokenizer
-    truncation, padding = backend.truncation, backend.padding
-    try:
-        yield
-    finally:
-        if truncation is not None:
-            backend.enable_truncation(**truncation)
-        if padding is not None:
-            backend.enable_padding(**padding)
 
 
 def _common(prompt: Sequence[int], ids: Sequence[int]) -> int:

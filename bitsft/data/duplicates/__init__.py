@@ -12,6 +12,6 @@ from bitsft.data.duplicates.drop_near import drop_near_duplicates as drop_near_d
 from bitsft.data.duplicates.exact import drop_exact_duplicates as drop_exact_duplicates
 from bitsft.data.duplicates.near import Clusters as Clusters
 from bitsft.data.duplicates.near import near_duplicates as near_duplicates
-from bitsft.data.duplicates.normal_form import normal_form as normal_form
 from bitsft.data.duplicates.report import Conflict as Conflict
 from bitsft.data.duplicates.report import DuplicateReport as DuplicateReport
+from bitsft.data.normal_form import normal_form as normal_form

@@ -37,12 +37,12 @@ import numpy as np
 from bitsft.data.duplicates.cosine import CosineOpinion
 from bitsft.data.duplicates.kept import choose_kept
 from bitsft.data.duplicates.near import NUM_PERM, THRESHOLD, near_duplicates, sketch_settings
-from bitsft.data.duplicates.normal_form import normal_form
 from bitsft.data.duplicates.report import DuplicateReport
 from bitsft.data.duplicates.review import check_review_path, write_review
 from bitsft.data.duplicates.spool import Spool
 from bitsft.data.duplicates.written import By, check_by, compared_parts, written
 from bitsft.data.ledger import Ledger
+from bitsft.data.normal_form import normal_form
 from bitsft.data.records import Record, as_records
 
 NEARLY_REPEATS = "nearly repeats another row"

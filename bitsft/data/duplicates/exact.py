@@ -19,10 +19,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from bitsft.data.duplicates.normal_form import normal_form
 from bitsft.data.duplicates.report import Conflict, DuplicateReport
 from bitsft.data.duplicates.written import By, answer_text, check_by, question_key, row_key
 from bitsft.data.ledger import Ledger
+from bitsft.data.normal_form import normal_form
 from bitsft.data.records import Record, as_records
 from bitsft.data.tasks import task_of
 

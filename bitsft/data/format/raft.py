@@ -20,7 +20,7 @@ answer, the chain of thought or the oracle reaches it, except what a document it
 from collections.abc import Mapping
 from typing import Any
 
-from bitsft.data.check.rows import RaftRow
+from bitsft.data.check.raft import RaftRow
 from bitsft.data.format.prompt_completion import (
     PromptCompletion,
     as_conversation,

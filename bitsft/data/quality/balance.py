@@ -31,8 +31,8 @@ from typing import Any
 
 from bitsft.data.fields import is_missing, shorten
 from bitsft.data.ledger import Ledger
-from bitsft.data.raft_builder.seeded import stable_hash
 from bitsft.data.records import Record, as_records
+from bitsft.data.seeded import stable_hash
 from bitsft.data.tasks import TASKS, Row
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from bitsft.data.raft_builder.normal_form import ZERO_WIDTH, normal_form
+from bitsft.data.normal_form import INVISIBLE, normal_form
 
 # Answers that judge a statement. To leave out every chunk with 예 in it ("예를 들어") would only mean that
 # the distractors tell which of the two the answer is.
@@ -39,7 +39,7 @@ PARTICLES = re.findall(
     "이다 다 입니다 이며 며 이고 고 이라 라 이라고 라고 이었다 였다 이에요 예요 요 인 일 이란 란",
 )
 
-_GAP = rf"[\s{ZERO_WIDTH}]*"
+_GAP = rf"[\s{INVISIBLE}]*"
 _LATIN = "a-z\u00df-\u024f"
 _SHORT_LATIN = re.compile(f"[{_LATIN}]{{1,3}}")
 _PARTICLE = "|".join(PARTICLES)

@@ -8,11 +8,11 @@ white space, which is taken out of both before they are compared. Case, punctuat
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bitsft.data.ledger import Ledger
-from bitsft.data.raft_builder.normal_form import same_spacing
 from bitsft.data.raft_notation import BEGIN_QUOTE, END_QUOTE, quotes_pair_up
 from bitsft.data.records import Record, as_records
 from bitsft.data.tasks import task_of, texts_of
@@ -31,8 +31,8 @@ def quotes_not_in(chain: str, documents: Iterable[str]) -> list[str]:
     quotes = quotes_of(chain)
     if not quotes:
         return []
-    bare = [same_spacing(document) for document in documents]
-    wanted = [(quote, same_spacing(quote)) for quote in quotes]
+    bare = [_same_spacing(document) for document in documents]
+    wanted = [(quote, _same_spacing(quote)) for quote in quotes]
     return [text for text, quote in wanted if not quote or not any(quote in doc for doc in bare)]
 
 
@@ -110,3 +110,8 @@ def reject_quotes(record: Record, wrong: list[str], chain: str, ledger: Ledger) 
         remedy="Quote verbatim, or take the quote marks out",
         detail=f"{len(wrong)} quotes, e.g. {first[:80]!r}" if first else "an empty quote",
     )
+
+
+def _same_spacing(text: str) -> str:
+    """Return the text in NFC and without white space: nothing else of a quote may differ."""
+    return unicodedata.normalize("NFC", "".join(text.split()))

@@ -7,9 +7,10 @@ counts the same for whole data sets. The tokenizer's own truncation and padding 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from bitsft.data.tokenizer_state import unchanged
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -58,27 +59,10 @@ class TokenCounter:
         return self.of_text(text)
 
     def _count(self, text: str, add_special_tokens: bool = True) -> int:
-        with _unchanged(self._tokenizer):
+        with unchanged(self._tokenizer):
             ids = self._tokenizer(text, add_special_tokens=add_special_tokens, verbose=False)
         return len(ids["input_ids"])
 
     def _with_eos(self, text: str) -> str:
         eos = self._tokenizer.eos_token
         return text if eos is None or text.endswith(eos) else text + eos
-
-
-@contextmanager
-def _unchanged(tokenizer: "PreTrainedTokenizerBase") -> Iterator[None]:
-    """Put back the truncation and padding of a fast tokenizer, which each call of it resets."""
-    if not tokenizer.is_fast:
-        yield
-        return
-    backend = tokenizer.backend_tokenizer
-    truncation, padding = backend.truncation, backend.padding
-    try:
-        yield
-    finally:
-        if truncation is not None:
-            backend.enable_truncation(**truncation)
-        if padding is not None:
-            backend.enable_padding(**padding)

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from bitsft.data.fields import RowError
 from bitsft.data.ledger import Ledger
+from bitsft.data.normal_form import normal_form
 from bitsft.data.raft_builder.chunks import sentences
-from bitsft.data.raft_builder.normal_form import normal_form
-from bitsft.data.raft_builder.seeded import generator
 from bitsft.data.raft_builder.tokens import Render, TokenCounter
 from bitsft.data.records import Record, as_records
+from bitsft.data.seeded import generator
 from bitsft.data.tasks import task_of
 
 if TYPE_CHECKING:

@@ -39,7 +39,8 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 # Files that stand beside data: descriptions, and what `datasets` and bitsft write next to rows.
 _NOT_DATA = re.compile(
     r"(readme|licen[cs]e|notice|changelog)(\..*)?|.*\.(md|rst|license)|requirements\.txt|"
-    r"(.*[._-])?manifest\.json|(dataset_infos?|dataset_dict|state)\.json|rejected\.jsonl",
+    r"(.*[._-])?manifest\.json|(dataset_infos?|dataset_dict|state)\.json|(.*\.)?rejected\.jsonl|"
+    r"near_duplicates\.jsonl|report\.html",
     re.IGNORECASE,
 )
 

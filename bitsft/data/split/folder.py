@@ -86,7 +86,7 @@ def write_split(
         raise ValueError(f"format={format!r} is not known; use 'parquet' or 'jsonl'")
     target = Path(folder)
     files = {part: f"{part}.{format}" for part in split.names}
-    earlier = _check_folder(target, {*files.values(), CARD}, beside, overwrite)
+    earlier = check_folder(target, {*files.values(), CARD}, beside=beside, overwrite=overwrite)
 
     columns = Columns() if format == "parquet" else None
     summaries = {part: Summary() for part in split.names}
@@ -169,10 +169,16 @@ def _noted(records: Iterator[Record], columns: Columns | None) -> Iterator[Recor
         yield record
 
 
-def _check_folder(
-    folder: Path, new: set[str], beside: Collection[str], overwrite: bool
+def check_folder(
+    folder: Path, new: Collection[str], *, beside: Collection[str] = (), overwrite: bool = False
 ) -> set[str]:
     """Return the names of an earlier run's files.
+
+    Args:
+        folder: Where splits are to be written.
+        new: The names of the files to be written.
+        beside: Names of files that may be there.
+        overwrite: Allow whatever is there.
 
     Raises:
         ValueError: When the folder is a file, or holds something else and `overwrite` is not given.
@@ -182,7 +188,7 @@ def _check_folder(
     if not folder.exists():
         return set()
     there = {path.name for path in folder.iterdir()}
-    parts = {name for name in there if name.startswith(".") and name.endswith(".part")}
+    parts = {name for name in there if name.startswith(".") and ".part" in name}
     incomplete, changed = folder / INCOMPLETE, []
     if incomplete.is_file():
         earlier = set(incomplete.read_text("utf-8").splitlines())

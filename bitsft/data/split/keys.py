@@ -12,8 +12,8 @@ from collections.abc import Hashable, Mapping
 from hashlib import blake2b
 from typing import Any
 
-from bitsft.data.duplicates.normal_form import normal_form
 from bitsft.data.fields import is_missing, shorten
+from bitsft.data.normal_form import normal_form
 from bitsft.data.records import Record
 from bitsft.data.tasks import Task, task_of
 
@@ -50,13 +50,13 @@ def checked_task(record: Record) -> Task:
 
 
 def question_key(record: Record, task: Task) -> bytes | None:
-    """Digest of what the row asks; None where nothing is asked (a dialogue of one message).
+    """Digest of what the row asks, or asked before it was augmented; None where nothing is asked (a dialogue of one message).
 
     Raises:
         ValueError: When the row has not the columns of its task.
     """
     try:
-        text = normal_form(task.question_text(record.values))
+        text = normal_form(task.group_text(record.values))
     except (KeyError, TypeError, IndexError) as error:
         raise _not_checked(record, task) from error
     return digest(QUESTION, text) if text else None

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bitsft.data.duplicates.normal_form import normal_form
+from bitsft.data.normal_form import normal_form
 from bitsft.data.records import Record
 from bitsft.data.split.assign import ClusterOf
 from bitsft.data.split.groups import ranked

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bitsft.data.duplicates.gram_hashes import gram_set
 from bitsft.data.duplicates.near import near_duplicates
-from bitsft.data.duplicates.normal_form import normal_form
+from bitsft.data.normal_form import normal_form
 
 TEXTS = [
     "어제 온 메일 모두 보여 줘",

@@ -55,6 +55,17 @@ def test_v10_without_input() -> None:
     )
 
 
+def test_english_headings() -> None:
+    assert format_koalpaca(V10, language="en")["prompt"] == (
+        "### Question: 다음을 요약하세요.\n\n### Context: 긴 글입니다.\n\n### Answer:"
+    )
+    assert format_koalpaca(V11, language="en")["prompt"] == (
+        "### Question: 딥러닝이 뭐야?\n\n### Answer:"
+    )
+    both = [format_koalpaca(V10, template="v1.0", language=each) for each in ("ko", "en")]
+    assert both[0] == both[1]
+
+
 def test_messages() -> None:
     assert format_koalpaca(V10, as_messages=True, system="존댓말로 답하세요.") == {
         "prompt": [
@@ -105,6 +116,7 @@ def test_with_datasets_map() -> None:
     ("options", "message"),
     [
         ({"template": "v2"}, r"template='v2' is not known; use one of \['v1.0', 'v1.1'\]"),
+        ({"language": "fr"}, r"language='fr' is not known; use one of \['en', 'ko'\]"),
         ({"system": "답하세요."}, "system needs as_messages=True"),
     ],
 )

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitsft.data.ledger import Ledger
+from bitsft.data.normal_form import normal_form
 from bitsft.data.raft_builder import RaftCounts, build_raft
 from bitsft.data.raft_builder.answers import Answers
-from bitsft.data.raft_builder.normal_form import normal_form
 
 # Few letters, so that copies, parts of each other and answers in the wrong place do occur.
 LETTERS = st.sampled_from(

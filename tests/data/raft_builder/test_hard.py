@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bitsft.data.raft_builder.hard import Bm25Ranking, character_pairs
-from bitsft.data.raft_builder.seeded import stable_hash
+from bitsft.data.seeded import stable_hash
 
 TEXTS = ["부산은 항구 도시이다.", "서울에서 한강이 흐른다.", "서울은 수도이다.", "사과는 과일이다."]
 

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 from bitsft.data.fields import RowError
 from bitsft.data.format.raft import format_raft
 from bitsft.data.ledger import Ledger
-from bitsft.data.raft_builder.normal_form import normal_form
+from bitsft.data.normal_form import normal_form
 from bitsft.data.raft_builder.tokens import TokenCounter
 from bitsft.data.raft_builder.trim import trim_records, trim_to_tokens
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitsft.data.check.rows import KoAlpacaRow, RaftRow
+from bitsft.data.check.raft import RaftRow
 from bitsft.data.fields import RowError
 
 SEOUL, BUSAN = "서울은 대한민국의 수도이다.", "부산은 항구 도시이다."
@@ -28,35 +28,6 @@ def gorilla(**changes: Any) -> dict[str, Any]:
         ),
     }
     return row | changes
-
-
-def test_plain_row() -> None:
-    assert RaftRow.from_raw(
-        plain(cot="문서에 따르면 서울이다.", instruction="답하세요.")
-    ) == RaftRow(
-        question="수도는 어디인가요?",
-        documents=(SEOUL, BUSAN),
-        answer="서울",
-        cot="문서에 따르면 서울이다.",
-        instruction="답하세요.",
-        oracle=None,
-    )
-
-
-def test_gorilla_row() -> None:
-    assert RaftRow.from_raw(gorilla()) == RaftRow(
-        question="What is the capital?",
-        documents=("Seoul is.", "Busan."),
-        answer="Seoul",
-        cot="It says ##begin_quote##Seoul is.##end_quote##",
-        instruction=None,
-        oracle="Seoul is.",
-    )
-
-
-def test_rows_are_frozen() -> None:
-    with pytest.raises(AttributeError):
-        RaftRow.from_raw(plain()).answer = "부산"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -117,8 +88,8 @@ def test_nested_and_flat_give_the_same_result(documents: list[str], titles: bool
         ([SEOUL, None], "context[1]", "is missing"),
         ([SEOUL, 3], "context[1]", "is of type int, not text"),
         ([{"text": SEOUL}], "context[0]", "is of type dict, not text"),
-        ([[SEOUL], [BUSAN]], "context", "holds 2 lists, which may each be a document or a set"),
-        ({"sentences": [[SEOUL], [BUSAN]]}, "context.sentences", "holds 2 lists"),
+        ([[SEOUL], [BUSAN]], "context", "holds lists, which may each be a document or a set"),
+        ({"sentences": [[SEOUL], [BUSAN]]}, "context.sentences", "holds lists"),
         ({"title": ["a", "b"], "sentences": [[SEOUL], [3]]}, "context.sentences[1]", "holds"),
     ],
 )
@@ -174,10 +145,14 @@ def test_composed_and_decomposed_answers_agree() -> None:
         (
             {"cot": "근거. ##Answer: 부산"},
             "cot",
-            "ends in the final answer '부산', but 'answer' is",
+            "ends in a final answer that is not the one in 'answer'",
         ),
         ({"cot": "하나", "cot_answer": "둘"}, "cot", "holds a chain of thought beside"),
         ({"cot": "하나", "answer": "둘 ##Answer: 서울"}, "answer", "holds a chain of thought"),
+        ({"answer": None, "cot": "하나 ##Answer: 서울 ##Answer: 부산"}, "cot", "holds more"),
+        ({"answer": "##Answer: ##Reason: 서울"}, "answer", "holds more than one '##Reason:'"),
+        ({"answer": None, "cot_answer": "##Reason: 글", "type": "api call"}, "cot_answer", "holds"),
+        ({"answer": "##Answer: \u200b"}, "answer", "has no final answer"),
         ({"cot": "##begin_quote## 열린"}, "cot", "has quote marks that do not pair up"),
     ],
 )
@@ -186,23 +161,6 @@ def test_answers_that_are_refused(fields: dict[str, Any], field: str, reason: st
         RaftRow.from_raw(plain(**fields))
     assert caught.value.field == field
     assert caught.value.reason.startswith(reason)
-
-
-@pytest.mark.parametrize("name", ["question", "answer", "context"])
-def test_none_is_missing(name: str) -> None:
-    without = plain()
-    del without[name]
-    reasons = []
-    for row in (plain(**{name: None}), without):
-        with pytest.raises(RowError) as caught:
-            RaftRow.from_raw(row)
-        reasons.append((caught.value.field, caught.value.reason))
-    assert reasons == [(name, "is missing")] * 2
-
-
-def test_optional_fields_filled_with_none_change_nothing() -> None:
-    filled = plain(instruction=None, cot=None, cot_answer=None, oracle_context=None, type=None)
-    assert RaftRow.from_raw(filled) == RaftRow.from_raw(plain())
 
 
 def test_gorillas_instruction_is_known_by_its_content_too() -> None:
@@ -218,55 +176,7 @@ def test_an_instruction_that_only_repeats_the_question_is_kept() -> None:
     assert RaftRow.from_raw(row).instruction == "다음에 답하세요: 수도는 어디인가요?"
 
 
-@pytest.mark.parametrize(
-    ("raw", "row"),
-    [
-        (
-            {"instruction": " 요약하세요. ", "input": "", "output": "짧은 글."},
-            KoAlpacaRow("요약하세요.", "짧은 글."),
-        ),
-        (
-            {"instruction": "요약하세요.", "input": "긴 글.", "output": "글."},
-            KoAlpacaRow("요약하세요.", "글.", "긴 글."),
-        ),
-        (
-            {"instruction": "양파는?", "output": "줄기.", "url": "https://kin.example/1"},
-            KoAlpacaRow("양파는?", "줄기."),
-        ),
-        (
-            {"instruction": "누구인가요?", "output": "왕.", "context": "세종", "input": None},
-            KoAlpacaRow("누구인가요?", "왕.", "세종"),
-        ),
-    ],
-)
-def test_koalpaca_rows(raw: dict[str, Any], row: KoAlpacaRow) -> None:
-    assert KoAlpacaRow.from_raw(raw) == row
-
-
-@pytest.mark.parametrize(
-    ("raw", "field", "reason"),
-    [
-        ({"instruction": None, "output": "답"}, "instruction", "is missing"),
-        ({"instruction": "지시", "output": ""}, "output", "is empty"),
-        ({"instruction": "지시", "output": 1}, "output", "is of type int, not text"),
-        ({"instruction": "지시", "output": "답", "input": ["a"]}, "input", "is of type list"),
-        (
-            {"instruction": "지시", "output": "답", "input": "a", "context": "b"},
-            "context",
-            "is given",
-        ),
-    ],
-)
-def test_koalpaca_rows_that_are_refused(raw: dict[str, Any], field: str, reason: str) -> None:
+def test_both_final_answers_are_shown_when_they_differ() -> None:
     with pytest.raises(RowError) as caught:
-        KoAlpacaRow.from_raw(raw, 0)
-    assert caught.value.field == field
-    assert caught.value.reason.startswith(reason)
-    assert caught.value.row_number == 0
-
-
-def test_a_batch_is_refused() -> None:
-    with pytest.raises(RowError, match="field 'row' is of type list"):
-        RaftRow.from_raw([plain()])  # type: ignore[arg-type]
-    with pytest.raises(RowError, match="field 'row' is of type str"):
-        KoAlpacaRow.from_raw("지시")  # type: ignore[arg-type]
+        RaftRow.from_raw(plain(cot="근거. ##Answer: 부산"))
+    assert caught.value.value == {"cot": "부산", "answer": "서울"}

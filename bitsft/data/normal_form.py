@@ -20,7 +20,7 @@ import re
 import sys
 import unicodedata
 
-_INVISIBLE = ("\u200b", "\u200c", "\u200d", "\u2060", "\ufeff")
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
 _TELLING = "#%&*@/\\"
 
 
@@ -50,7 +50,7 @@ def normal_form(text: str, *, punctuation: bool = True) -> str:
     if text.isascii():
         text = text.lower()
     else:
-        for mark in _INVISIBLE:
+        for mark in INVISIBLE:
             if mark in text:
                 text = text.replace(mark, "")
         text = _nfc(text)

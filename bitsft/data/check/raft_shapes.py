@@ -1,27 +1,15 @@
-"""The two row types, checked once at the boundary and frozen after it.
+"""The parts of a raw RAFT row in their many shapes: the documents, the chain of thought, the instruction.
 
-`RaftRow.from_raw` reads the shapes in which RAFT rows occur:
-
-- plain rows: `question`, `context` (a text or a list of texts), `answer`, optional `cot` and
-  `instruction`;
-- gorilla's rows (ShishirPatil/gorilla at 6ea5797, raft/raft.py and raft_local.py): `question`,
-  `context` = {`title`, `sentences`} with one level of lists too many or not, `oracle_context`,
-  `cot_answer`, and an `instruction` that repeats the documents and the question.
-
-`KoAlpacaRow.from_raw` reads KoAlpaca v1.0 (`instruction`, `input`, `output`) and v1.1
-(`instruction`, `output`, `url`). Fields that are not named here are left alone.
-
-What is refused, and how it is said: `fields.RowError`. Titles are not kept: gorilla's are always
-"placeholder_title", and its prompts do not show them.
+Three functions, one for each part. They raise `fields.RowError` for what does not say clearly which
+text is a document, or which the final answer.
 """
 
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from bitsft.data.fields import RowError, check_mapping, check_text, is_missing, optional, required
+from bitsft.data.fields import RowError, check_text, is_missing, optional, required
 from bitsft.data.raft_notation import quotes_pair_up, split_chain
 
 _TAGGED = re.compile(r"\s*(?:<DOCUMENT>.*?</DOCUMENT>\s*)+", re.DOTALL)
@@ -29,90 +17,7 @@ _TAGGED_DOCUMENT = re.compile(r"<DOCUMENT>(.*?)</DOCUMENT>", re.DOTALL)
 _CONTEXT_FORMS = "Give a text, a list of texts, or gorilla's {'title': ..., 'sentences': ...}"
 
 
-@dataclass(frozen=True)
-class RaftRow:
-    """A question, the documents to answer it from, and the answer.
-
-    Attributes:
-        question: The question.
-        documents: The oracle (where the row has it) and the distractors, in the prompt's order.
-        answer: The final answer, without a marker.
-        cot: The reason that leads to the answer, without markers other than the quotes'.
-        instruction: The row's own instruction; None when it has none, or only gorilla's copy of
-            the documents and the question.
-        oracle: The document that holds the answer, where the row tells. It may be absent from
-            `documents`: that is what RAFT does with a share 1 - P of the rows.
-    """
-
-    question: str
-    documents: tuple[str, ...]
-    answer: str
-    cot: str | None = None
-    instruction: str | None = None
-    oracle: str | None = None
-
-    @classmethod
-    def from_raw(cls, raw: Mapping[str, Any], row_number: int | None = None) -> "RaftRow":
-        """Check a raw row and return it in one shape.
-
-        Args:
-            raw: A row in one of the shapes that this module's docstring lists.
-            row_number: The row's index from 0, for the error message.
-
-        Raises:
-            RowError: (a ValueError) for a missing, empty or mistyped field, a context that cannot
-                be told apart into documents, quote marks that do not pair up, no final answer, or
-                two final answers that differ.
-        """
-        raw = check_mapping(raw, row_number)
-        question = required(raw, "question", row_number)
-        documents = _documents(raw.get("context"), row_number)
-        cot, answer = _chain(raw, row_number)
-        return cls(
-            question=question,
-            documents=documents,
-            answer=answer,
-            cot=cot,
-            instruction=_instruction(raw, question, documents, row_number),
-            oracle=optional(raw, "oracle_context", row_number),
-        )
-
-
-@dataclass(frozen=True)
-class KoAlpacaRow:
-    """An instruction, an optional input that it applies to, and the output."""
-
-    instruction: str
-    output: str
-    input: str | None = None
-
-    @classmethod
-    def from_raw(cls, raw: Mapping[str, Any], row_number: int | None = None) -> "KoAlpacaRow":
-        """Check a raw row: `instruction`, `output`, and optionally `input` (or `context`).
-
-        Raises:
-            RowError: (a ValueError) for a missing, empty or mistyped field, or for a row that has
-                both an `input` and a `context`.
-        """
-        raw = check_mapping(raw, row_number)
-        extra = optional(raw, "input", row_number)
-        context = optional(raw, "context", row_number)
-        if extra is not None and context is not None:
-            raise RowError(
-                "context",
-                "is given beside 'input', and a row has room for one of them",
-                "Join the two into 'input', or leave one out",
-                context,
-                row_number,
-            )
-        return cls(
-            instruction=required(raw, "instruction", row_number),
-            output=required(raw, "output", row_number),
-            input=context if extra is None else extra,
-        )
-
-
-def _documents(context: Any, row_number: int | None) -> tuple[str, ...]:
+def documents_of(context: Any, row_number: int | None) -> tuple[str, ...]:
     """Read `context` in all its forms; at least one document, none of them empty."""
     if isinstance(context, str) and _TAGGED.fullmatch(context):
         found = _TAGGED_DOCUMENT.findall(context)  # gorilla's "eval" export
@@ -165,21 +70,20 @@ def _sentences(context: Mapping[str, Any], row_number: int | None) -> list[Any]:
 
 def _without_outer_list(texts: Sequence[Any], field: str, row_number: int | None) -> list[Any]:
     """Return [a, b] for both [a, b] and [[a, b]]; several inner lists say nothing clear."""
-    nested = [part for part in texts if isinstance(part, list | tuple)]
-    if not nested:
+    if not any(isinstance(part, list | tuple) for part in texts):
         return list(texts)
     if len(texts) > 1:
         raise RowError(
             field,
-            f"holds {len(nested)} lists, which may each be a document or a set of documents",
+            "holds lists, which may each be a document or a set of documents",
             "Flatten it into one list with a text for each document",
             texts,
             row_number,
         )
-    return list(nested[0])
+    return list(texts[0])
 
 
-def _chain(raw: Mapping[str, Any], row_number: int | None) -> tuple[str | None, str]:
+def reason_and_answer(raw: Mapping[str, Any], row_number: int | None) -> tuple[str | None, str]:
     """Return the reason and the final answer from `answer`, `cot` and gorilla's `cot_answer`."""
     cot, cot_answer = optional(raw, "cot", row_number), optional(raw, "cot_answer", row_number)
     if cot is not None and cot_answer is not None:
@@ -201,16 +105,21 @@ def _chain(raw: Mapping[str, Any], row_number: int | None) -> tuple[str | None, 
         if reason is not None and given_reason is not None:
             raise _two_chains("answer", field, given, row_number)
         if answer and given_answer and _same(answer) != _same(given_answer):
-            wrong = f"ends in the final answer {answer!r}, but 'answer' is {given_answer!r}"
+            wrong = "ends in a final answer that is not the one in 'answer'"
             remedy = "Make the two equal, or leave one out"
-            raise RowError(field, wrong, remedy, chain, row_number)
+            found = {field: answer, "answer": given_answer}
+            raise RowError(field, wrong, remedy, found, row_number)
         if chain is None:
             field, chain = "answer", given
         reason, answer = reason or given_reason, given_answer
 
-    if not answer:
+    if not answer or is_missing(answer):
         remedy = "Fill in 'answer', or end the text with '##Answer: ...' or '<ANSWER>: ...'"
         raise RowError(field, "has no final answer", remedy, chain, row_number)
+    if split_chain(answer) != (answer, None) or (reason and split_chain(reason) != (reason, None)):
+        # which of the markers counts? Generated text that ran on after its answer looks like this
+        wrong = "holds more than one '##Reason:' or '##Answer:'"
+        raise RowError(field, wrong, "Cut it down to one of each", chain, row_number)
     if not quotes_pair_up(reason or ""):
         wrong = "has quote marks that do not pair up"
         remedy = "Close every ##begin_quote## with an ##end_quote## before the next one opens"
@@ -228,7 +137,7 @@ def _same(answer: str) -> str:
     return " ".join(unicodedata.normalize("NFC", answer).split()).rstrip(".")
 
 
-def _instruction(
+def own_instruction(
     raw: Mapping[str, Any], question: str, documents: tuple[str, ...], row_number: int | None
 ) -> str | None:
     """Return the row's instruction, unless it is a copy of the documents and the question."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bitsft.data.raft_builder.seeded import drawing_order, generator, stable_hash, unit
+from bitsft.data.seeded import drawing_order, generator, stable_hash, unit
 
 
 def test_hash_is_the_same_everywhere() -> None:
