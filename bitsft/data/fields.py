@@ -9,11 +9,13 @@ it is; Unicode normalization is a cleaning step, not a reading step.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 # Characters that show nothing and that str.strip() keeps: a field holding only these is empty.
-_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
+_NOTHING_TO_SEE = re.compile(rf"[\s{INVISIBLE}]*")
 _SHOWN = 60
 
 
@@ -26,6 +28,8 @@ class RowError(ValueError):
         remedy: What the user can do about it, a whole sentence without the full stop.
         value: The value found; None when the field is missing.
         row_number: The row's index, counted from 0 as in `rows[i]`; None when not known.
+        detail: What is particular to this row, e.g. a place in the text; the reason is counted, and
+            so has to be the same for all rows with this fault.
     """
 
     def __init__(
@@ -35,19 +39,22 @@ class RowError(ValueError):
         remedy: str,
         value: Any = None,
         row_number: int | None = None,
+        detail: str | None = None,
     ) -> None:
         # All arguments go to args: exceptions are pickled through them (dataset.map, num_proc=2).
-        super().__init__(field, reason, remedy, value, row_number)
+        super().__init__(field, reason, remedy, value, row_number, detail)
         self.field = field
         self.reason = reason
         self.remedy = remedy
         self.value = value
         self.row_number = row_number
+        self.detail = detail
 
     def __str__(self) -> str:
         where = "" if self.row_number is None else f"row {self.row_number}, "
+        reason = f"{self.reason} {self.detail}" if self.detail else self.reason
         got = "" if self.value is None else f" (got {shorten(self.value)})"
-        return f"{where}field {self.field!r} {self.reason}{got}. {self.remedy}."
+        return f"{where}field {self.field!r} {reason}{got}. {self.remedy}."
 
 
 def shorten(value: Any) -> str:
@@ -59,7 +66,7 @@ def shorten(value: Any) -> str:
 def is_missing(value: Any) -> bool:
     """Whether `value` stands for "no value": None, NaN or a text in which nothing is visible."""
     if isinstance(value, str):
-        return not value.strip().strip(_INVISIBLE).strip()
+        return _NOTHING_TO_SEE.fullmatch(value) is not None
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
@@ -85,10 +92,11 @@ def check_text(value: Any, field: str, row_number: int | None) -> str:
     except UnicodeEncodeError as error:
         raise RowError(
             field,
-            f"holds half of a surrogate pair at character {error.start}",
+            "holds half of a surrogate pair",
             "Repair the text: it was cut in the middle of a character",
             value,
             row_number,
+            f"at character {error.start}",
         ) from error
     return value.strip()
 

@@ -16,7 +16,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -64,14 +64,16 @@ class RejectedRow:
     def as_json(self) -> str:
         """One line of `rejected.jsonl`; a value that JSON has no form for becomes its repr."""
         order = ("source", "row_number", "stage", "field", "value", "reason", "detail", "remedy")
-        values = asdict(self)
-        shown = {name: values[name] for name in order}
+        shown = {name: self.__dict__[name] for name in order}
         for name in ("source", "detail", "remedy"):
             if not shown[name]:
                 del shown[name]
+        try:
+            line = json.dumps(shown, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):  # bytes, keys that are no text, NaN, loops
+            line = json.dumps({**shown, "value": shorten(self.value)}, ensure_ascii=False)
         # Half of a surrogate pair cannot be written as UTF-8, so such a row is escaped.
-        line = json.dumps(shown, ensure_ascii=False, default=shorten)
-        return line if _is_utf8(line) else json.dumps(shown, default=shorten)
+        return line if _is_utf8(line) else json.dumps(json.loads(line))
 
 
 @dataclass
@@ -198,7 +200,9 @@ class Ledger:
         if self.strict and stage not in _NO_FAULT:
             if field is None:
                 raise ValueError(str(row))
-            error = RowError(field, reason, remedy or "Repair the row", value, record.number)
+            error = RowError(
+                field, reason, remedy or "Repair the row", value, record.number, detail
+            )
             if record.source:
                 raise ValueError(str(row)) from error
             raise error
@@ -213,6 +217,7 @@ class Ledger:
                 value=error.value,
                 reason=error.reason,
                 remedy=error.remedy,
+                detail=error.detail,
             )
         else:
             self.reject(record, stage=stage, field=None, value=None, reason=str(error))

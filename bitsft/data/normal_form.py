@@ -20,7 +20,8 @@ import re
 import sys
 import unicodedata
 
-INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
+from bitsft.data.fields import INVISIBLE
+
 _TELLING = "#%&*@/\\"
 
 

@@ -91,9 +91,7 @@ def prepare(
     *,
     task: str | None = None,
     reading: Mapping[str, Any] | None = None,
-    bounds: Mapping[str, Bounds] | None = None,
-    keep: Sequence[str] = (),
-    label_names: Mapping[Any, str] | Sequence[str] | None = None,
+    checking: Mapping[str, Any] | None = None,
     cleaning: Cleaning = Cleaning(),  # noqa: B008
     duplicates_by: str | Sequence[str] = "row",
     near: float | None = None,
@@ -122,9 +120,7 @@ def prepare(
         folder: Where to write.
         task: The rows' task; None when each row names its own.
         reading: Further arguments of `read_records`, e.g. `{"columns": {"question": "q"}}`.
-        bounds: The lengths allowed, see `check_records`; likewise for the next two.
-        keep: Columns to keep besides the task's own.
-        label_names: Names of class labels.
+        checking: Further arguments of `check_records`, e.g. `{"label_names": {"0": "부정"}}`.
         cleaning: What `clean_records` changes.
         duplicates_by: What has to be equal for a duplicate: `"row"`, `"question"` or columns.
         near: The least similarity of near duplicates, e.g. 0.8; None leaves them. It needs the extra
@@ -159,12 +155,7 @@ def prepare(
     target = Path(folder)
     settings: dict[str, Any] = {
         "read": _plain(reading or {}),
-        "check": {
-            "task": task,
-            "bounds": {column: [b.min, b.max] for column, b in (bounds or {}).items()},
-            "keep": list(keep),
-            "label_names": _plain(label_names),
-        },
+        "check": {"task": task, **_plain(checking or {})},
         "clean": cleaning.as_dict(),
         "duplicates": {"by": _plain(duplicates_by), "near": near},
     }
@@ -179,9 +170,7 @@ def prepare(
     try:
         with Ledger(rejected, strict=strict) as ledger:
             records = read_records(source, ledger=ledger, **(reading or {}))
-            records = check_records(
-                records, task, ledger=ledger, bounds=bounds, keep=keep, label_names=label_names
-            )
+            records = check_records(records, task, ledger=ledger, **(checking or {}))
             records = clean_records(records, cleaning, ledger=ledger)
             records = drop_exact_duplicates(records, ledger=ledger, by=duplicates_by, report=found)
             if near is not None:
@@ -314,6 +303,8 @@ def _budgets(
 
 def _plain(value: Any) -> Any:
     """A setting as JSON has it."""
+    if isinstance(value, Bounds):
+        return [value.min, value.max]
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

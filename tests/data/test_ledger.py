@@ -64,12 +64,33 @@ def test_rejected_rows_are_written_with_place_value_and_remedy(tmp_path: Path) -
     ]
 
 
-@pytest.mark.parametrize("value", ["\ud800", {1, 2}, float("nan"), b"\xff"])
+_LOOP: list[object] = []
+_LOOP.append(_LOOP)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "\ud800",
+        {1, 2},
+        float("nan"),
+        b"\xff",
+        {b"k": 1},
+        {(1, 2): "\ud800"},
+        _LOOP,
+        {"n": float("inf")},
+    ],
+)
 def test_any_value_can_be_written(value: object, tmp_path: Path) -> None:
     with Ledger(tmp_path / "rejected.jsonl") as ledger:
         _reject(ledger, value=value)
     (line,) = (tmp_path / "rejected.jsonl").read_text("utf-8").splitlines()
-    assert json.loads(line)["row_number"] == 17
+    assert (
+        json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))[
+            "row_number"
+        ]
+        == 17
+    )
 
 
 def test_with_a_file_only_examples_are_kept_in_memory(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from bitsft.cli.data.settings import (
 )
 from bitsft.cli.data.stream import (
     add_reading,
-    bounds_from,
     checked,
+    checking_from,
     ledger_for,
     reading_from,
     say,
@@ -76,9 +76,7 @@ def _prepare(parsed: argparse.Namespace) -> int:
         parsed.out,
         task=parsed.task,
         reading=reading_from(parsed),
-        bounds=bounds_from(parsed),
-        keep=parsed.keep,
-        label_names=parsed.labels,
+        checking=checking_from(parsed),
         cleaning=cleaning_from(parsed),
         duplicates_by=parsed.by,
         near=parsed.near,

@@ -10,15 +10,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bitsft.cli.data.arguments import length_bounds, merged, names, pairs
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
 from bitsft.data.tasks import TASKS
-
-if TYPE_CHECKING:
-    from bitsft.data.check import Bounds
 
 
 def add_reading(parser: argparse.ArgumentParser, *, many: bool = True) -> None:
@@ -78,6 +75,17 @@ def add_reading(parser: argparse.ArgumentParser, *, many: bool = True) -> None:
         "--labels", type=pairs, metavar="RAW=NAME", help="names of class labels, e.g. 0=부정,1=긍정"
     )
     reading.add_argument(
+        "--languages",
+        type=names,
+        metavar="FROM,TO",
+        help="translation: the direction of rows that hold a text by language, e.g. ko,en",
+    )
+    reading.add_argument(
+        "--no-answer",
+        metavar="TEXT",
+        help="qa: what questions without an answer are answered (default: rejected)",
+    )
+    reading.add_argument(
         "--lengths",
         type=length_bounds,
         metavar="COLUMN=LEAST:MOST",
@@ -124,9 +132,7 @@ def checked(parsed: argparse.Namespace, ledger: Ledger, source: Any = None) -> I
         with_progress(read(parsed, ledger, source)),
         parsed.task,
         ledger=ledger,
-        bounds=bounds_from(parsed),
-        keep=parsed.keep,
-        label_names=parsed.labels,
+        **checking_from(parsed),
     )
 
 
@@ -179,13 +185,23 @@ def write(records: Iterable[Record], parsed: argparse.Namespace, ledger: Ledger)
     write_records(records, parsed.out, ledger=ledger)
 
 
-def bounds_from(parsed: argparse.Namespace) -> "dict[str, Bounds] | None":
-    """The bounds of lengths that the command line names."""
+def checking_from(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `check_records` that the command line names."""
     from bitsft.data.check import Bounds
 
-    if parsed.lengths is None:
-        return None
-    return {column: Bounds(min=least, max=most) for column, (least, most) in parsed.lengths.items()}
+    bounds = {
+        column: Bounds(min=least or 0, max=most)
+        for column, (least, most) in (parsed.lengths or {}).items()
+    }
+    if parsed.languages is not None and len(parsed.languages) != 2:
+        raise ValueError(f"--languages {','.join(parsed.languages)}: give two, e.g. ko,en")
+    return {
+        "bounds": bounds or None,
+        "keep": parsed.keep,
+        "label_names": parsed.labels,
+        "languages": parsed.languages and tuple(parsed.languages),
+        "no_answer": parsed.no_answer,
+    }
 
 
 def say(ledger: Ledger, rejected_path: Path | None = None) -> None:
