@@ -1,6 +1,6 @@
 """`drop_near_duplicates`: of rows that are nearly the same, one stays.
 
-Two passes: the rows are put aside in a temporary file (`spool.py`) while their texts are sketched; then the
+Two passes: the rows are put aside in a temporary file (`../spool.py`) while their texts are sketched; then the
 clusters are decided, and the rows come out in their order. So nothing comes out before all has gone in,
 and memory holds the sketches (`near.py`), not the rows.
 
@@ -23,6 +23,12 @@ Short texts need no rule of their own: with end marks, one character more in a t
 (n - 1)/(n + 2) at most, so below 18 characters nothing passes 0.85 but equal texts and repeats
 within them ("ㅋㅋㅋㅋ" / "ㅋㅋㅋㅋㅋㅋㅋ").
 MinHash misses at most 1 of 100 pairs right at the threshold, and fewer above it.
+
+The review file (`review_path`) has the clusters for a person to judge, the least similar first, one row a
+line: cluster (a number, 0 is the worst), similarity (to the kept row: the least of its parts; 1 for the
+kept row), cosine (with a second opinion), kept, source, row_number, text (the parts that were compared, a
+line each). The kept row of a cluster comes first. With a second opinion, rows that it refused to drop are
+listed with their would-be cluster, kept.
 """
 
 import os
@@ -38,15 +44,16 @@ from bitsft.data.duplicates.cosine import CosineOpinion
 from bitsft.data.duplicates.kept import choose_kept
 from bitsft.data.duplicates.near import NUM_PERM, THRESHOLD, near_duplicates, sketch_settings
 from bitsft.data.duplicates.report import DuplicateReport
-from bitsft.data.duplicates.review import check_review_path, write_review
-from bitsft.data.duplicates.spool import Spool
+from bitsft.data.spool import Spool
 from bitsft.data.duplicates.written import By, check_by, compared_parts, written
 from bitsft.data.ledger import Ledger
 from bitsft.data.normal_form import normal_form
 from bitsft.data.records import Record, as_records
+from bitsft.data.review_file import check_review_path, write_review
 
 NEARLY_REPEATS = "nearly repeats another row"
 KEEP = ("first", "longest", "most_complete")
+REVIEW_COLUMNS = ("cluster", "similarity", "cosine", "kept", "source", "row_number", "text")
 
 _COLUMN = 1 << 40  # characters that one filled column outweighs
 
@@ -162,16 +169,17 @@ def _drop(
         report.sizes.update(sizes.tolist())
         report.refused += len(decisions.refused)
         if settings.review_path is not None:
-            write_review(settings.review_path, _reviewed(spool, settings.by, decisions))
+            rows = _reviewed(spool, settings.by, decisions)
+            write_review(settings.review_path, rows, REVIEW_COLUMNS)
 
         origins = {kept: str(spool[kept]) for kept in sorted(set(dropped.values()))}
-        for index, record in enumerate(spool):
+        for index, row in enumerate(spool):
             if index not in dropped:
-                yield record
+                yield row.record()
                 continue
             similarity = decisions.similarity[index]
             ledger.reject(
-                record,
+                Record({}, row.source, row.number),
                 stage="duplicates",
                 field=None,
                 value=None,
@@ -190,7 +198,7 @@ def _spooled(
     """Put each record aside and yield what is compared of it."""
     for record in records:
         parts = compared_parts(record.values, settings.by)
-        spool.append(record)
+        spool.add(record)
         has_text.append(bool(parts))
         if settings.keep != "first":
             texts = [text for value in record.values.values() if (text := written(value).strip())]

@@ -10,7 +10,6 @@ its owner can mend, so conflicts are listed, and dropped only with `on_conflict=
 300 bytes more for each different question.
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -19,8 +18,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from bitsft.data.atomic import atomic_path
 from bitsft.data.duplicates.report import Conflict, DuplicateReport
 from bitsft.data.duplicates.written import By, answer_text, check_by, question_key, row_key
+from bitsft.data.json_line import any_json_line
 from bitsft.data.ledger import Ledger
 from bitsft.data.normal_form import normal_form
 from bitsft.data.records import Record, as_records
@@ -54,7 +55,8 @@ def drop_exact_duplicates(
         punctuation: Whether punctuation counts.
         on_conflict: With `by="question"`, what becomes of a row that answers an earlier question
             differently: `"list"` keeps it, `"drop"` rejects it.
-        conflicts_path: A JSONL file to list conflicts in, one `Conflict` a line.
+        conflicts_path: A JSONL file to list conflicts in, one `Conflict` a line; it is there when all
+            rows have gone through.
         report: Counts are added to it, and the first 20 conflicts.
 
     Raises:
@@ -125,8 +127,8 @@ def _drop_answered(
     with ExitStack() as stack:
         file = None
         if conflicts_path is not None:
-            conflicts_path.parent.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(conflicts_path.open("w", encoding="utf-8", newline="\n"))
+            part = stack.enter_context(atomic_path(conflicts_path))
+            file = stack.enter_context(part.open("w", encoding="utf-8", newline="\n"))
         for record in records:
             task = task_of(record.values)
             question = question_key(record.values, task, punctuation)
@@ -157,21 +159,11 @@ def _drop_answered(
                 if len(report.examples) < _EXAMPLES:
                     report.examples.append(conflict)
                 if file is not None:
-                    file.write(json_line(asdict(conflict)))
+                    file.write(any_json_line(asdict(conflict)) + "\n")
                 if drops_conflicts:
                     _reject(record, CONFLICTS, earlier, ledger)
                     continue
             yield record
-
-
-def json_line(values: Mapping[str, Any]) -> str:
-    """Return one line of JSONL; escaped where UTF-8 has no form for it (half a surrogate pair)."""
-    line = json.dumps(values, ensure_ascii=False)
-    try:
-        line.encode("utf-8")
-    except UnicodeEncodeError:
-        line = json.dumps(values)
-    return line + "\n"
 
 
 def _digest(key: str) -> bytes:

@@ -9,21 +9,16 @@ Rows are added one by one and only the worst are kept, so memory does not grow w
 worst row is the one with the lowest of its scores (`RowScores.lowest`); rows with equal scores stay in
 the order in which they came.
 
-The review file has one row a line, worst first, as JSONL or, by its name, CSV (UTF-8 with a byte order
-mark, which spreadsheets need to show Hangul):
+The review file (`review_file.py`) has one row a line, worst first, as JSONL or, by its name, CSV:
 
     {"source", "row_number", "task", "lowest", "groundedness", "question_context", "question_answer",
      "missing", "question", "answer", "documents"}
 """
 
-import csv
 import heapq
-import io
-import json
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from bitsft.data.quality.groundedness import SIGNATURE as GROUNDEDNESS
@@ -31,6 +26,7 @@ from bitsft.data.quality.language import LanguageReport
 from bitsft.data.quality.relevance import SIGNATURE as RELEVANCE
 from bitsft.data.quality.row_scores import SCORES, RowScores, RowTexts
 from bitsft.data.records import Record
+from bitsft.data.review_file import check_review_path, write_review
 
 BINS = 10
 SIGNATURES = {
@@ -159,17 +155,7 @@ class QualityReport:
         Raises:
             ValueError: For another ending.
         """
-        path = Path(path)
-        rows = self.worst_rows()
-        if path.suffix.lower() == ".jsonl":
-            content = "".join(_json_line(row) for row in rows)
-        elif path.suffix.lower() == ".csv":
-            content = "\ufeff" + _csv(rows)
-        else:
-            raise ValueError(f"{path}: the name of a review file must end in .jsonl or .csv")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Half of a surrogate pair has no UTF-8 form; it must not keep the rest from being read.
-        path.write_bytes(content.encode("utf-8", errors="backslashreplace"))
+        write_review(check_review_path(path), self.worst_rows())
 
     def as_dict(self) -> dict[str, Any]:
         """All numbers, for a manifest or a report."""
@@ -217,24 +203,3 @@ def _shown(kept: _Kept) -> dict[str, Any]:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
-
-
-def _json_line(row: dict[str, Any]) -> str:
-    # U+2028 ends a line for some readers, and a half surrogate is not UTF-8: both are escaped.
-    line = json.dumps(row, ensure_ascii=False)
-    if any(0xD800 <= ord(c) <= 0xDFFF or c in "\u0085\u2028\u2029" for c in line):
-        line = json.dumps(row)
-    return line + "\n"
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    if not rows:
-        return ""
-    out = io.StringIO()
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(out, names, lineterminator="\n", restval="")
-    writer.writeheader()
-    for row in rows:
-        shown = row | {name: "\n".join(row[name]) for name in ("missing", "documents")}
-        writer.writerow({name: "" if value is None else value for name, value in shown.items()})
-    return out.getvalue()

@@ -38,7 +38,7 @@ from bitsft.data.report.token_budget import limits_of, token_budget_section
 from bitsft.data.report.tokens import Tokens
 from bitsft.data.report.visible import visible
 from bitsft.data.report.words import number, words
-from bitsft.data.write.atomic import atomic_path
+from bitsft.data.atomic import atomic_path
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

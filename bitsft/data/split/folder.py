@@ -33,7 +33,7 @@ from bitsft.data.split.manifest import (
 )
 from bitsft.data.split.records import Split
 from bitsft.data.split.summary import Summary
-from bitsft.data.write.atomic import atomic_path
+from bitsft.data.atomic import atomic_path
 from bitsft.data.write.columns import Columns
 from bitsft.data.write.parquet import write_parquet
 

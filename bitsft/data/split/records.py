@@ -1,7 +1,7 @@
 """`split_records`: records -> a `Split`, whose parts can be read as often as needed.
 
 A group is complete only when the last row has been seen, so the rows are put aside (`Spool`: as JSON,
-256 MiB of it in memory, the rest in a temporary file) while their keys are collected. Memory is bounded
+32 MiB of it in memory, the rest in a temporary file) while their keys are collected. Memory is bounded
 but for about 200 bytes a row.
 """
 
@@ -15,7 +15,7 @@ from bitsft.data.records import Record, as_records
 from bitsft.data.split.assign import Assigner, Assignment, ClusterOf, Method
 from bitsft.data.split.ratios import RATIOS
 from bitsft.data.split.report import SplitReport
-from bitsft.data.write.spool import Spool
+from bitsft.data.spool import Spool
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,16 @@ class Split:
             ValueError: When there is no split of this name.
         """
         side = self._side(name)
-        for own, spooled in zip(self.assignment.sides, self.spool, strict=True):
+        for own, row in zip(self.assignment.sides, self.spool, strict=True):
             if own == side:
-                yield spooled.record()
+                yield row.record()
 
     def lines(self, name: str) -> Iterator[bytes]:
         """Read the rows of a split as lines of JSON, without line breaks."""
         side = self._side(name)
-        for own, spooled in zip(self.assignment.sides, self.spool, strict=True):
+        for own, row in zip(self.assignment.sides, self.spool, strict=True):
             if own == side:
-                yield spooled.line
+                yield row.line
 
     def _side(self, name: str) -> int:
         if name not in self.names:
@@ -111,5 +111,5 @@ def split_records(
         except RowError as error:
             ledger.reject_error(record, error, "split")
             continue
-        spool.add(record)
+        spool.add(record, to_write=True)
     return Split(assigner.done(), spool, cluster_of)

@@ -3,9 +3,9 @@
 A `.jsonl` file takes each row as it comes. A `.parquet` file needs to know all columns before its first
 row, so the rows wait in a `Spool` until the last one has been seen. Memory does not grow with the rows
 in either case, the same records give the same bytes, and the file is replaced as a whole or not at all
-(`atomic.py`).
+(`../atomic.py`).
 
-What a row may hold: `lines.py`. What a Parquet column may hold: `columns.py`; reading the file back
+What a row may hold: `../json_line.py`. What a Parquet column may hold: `columns.py`; reading the file back
 gives the same rows, with None for each column that a row lacks.
 """
 
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record, as_records
-from bitsft.data.write.atomic import atomic_path
+from bitsft.data.atomic import atomic_path
 from bitsft.data.write.columns import Columns
-from bitsft.data.write.lines import json_line
+from bitsft.data.json_line import json_line
 from bitsft.data.write.parquet import tables, write_parquet
-from bitsft.data.write.spool import Spool
+from bitsft.data.spool import Spool
 
 if TYPE_CHECKING:
     import datasets
@@ -63,11 +63,11 @@ def write_records(
                     file.write(json_line(record) + b"\n")
                     rows += 1
         else:
-            spool, columns = _seen(records, ledger, part.parent)
-            rows = len(spool)
-            if rows:
-                write_parquet((spooled.line for spooled in spool), part, columns)
-            spool.close()
+            with Spool(part.parent) as spool:
+                columns = _put_aside(records, ledger, spool)
+                rows = len(spool)
+                if rows:
+                    write_parquet((row.line for row in spool), part, columns)
         if not rows:
             raise ValueError(f"{path}: there are no rows to write ({ledger})")
     ledger.count_out(rows)
@@ -92,22 +92,22 @@ def as_dataset(records: Iterable[Record | Mapping[str, Any]], ledger: Ledger) ->
     import datasets
     import pyarrow
 
-    spool, columns = _seen(records, ledger, None)
-    if not len(spool):
-        raise ValueError(f"there are no rows to make a data set of ({ledger})")
-    schema = columns.schema()
-    lines = (spooled.line for spooled in spool)
-    table = pyarrow.concat_tables(list(tables(lines, columns, schema)))
-    spool.close()
+    with Spool() as spool:
+        columns = _put_aside(records, ledger, spool)
+        if not len(spool):
+            raise ValueError(f"there are no rows to make a data set of ({ledger})")
+        schema = columns.schema()
+        lines = (row.line for row in spool)
+        table = pyarrow.concat_tables(list(tables(lines, columns, schema)))
     ledger.count_out(table.num_rows)
     return datasets.Dataset(table)
 
 
-def _seen(
-    records: Iterable[Record | Mapping[str, Any]], ledger: Ledger, folder: Path | None
-) -> tuple[Spool, Columns]:
-    spool, columns = Spool(folder), Columns()
+def _put_aside(
+    records: Iterable[Record | Mapping[str, Any]], ledger: Ledger, spool: Spool
+) -> Columns:
+    columns = Columns()
     for record in as_records(records, ledger):
-        spool.add(record)
+        spool.add(record, to_write=True)
         columns.observe(record)
-    return spool, columns
+    return columns

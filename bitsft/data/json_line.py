@@ -1,9 +1,16 @@
-"""`json_line`: a record -> one line of JSON in UTF-8, or an error that names row, column and value.
+"""One line of JSON, in three strictnesses: for rows that are written, put aside, or reported on.
 
-A line holds what JSON has a form for, and no more: texts, integers, numbers, booleans, None, and lists
-and objects of these. Three things are settled here rather than by each reader:
+| function | takes | what JSON has no form for |
+|---|---|---|
+| `json_line` | a row to be written | an error that names row, column and value |
+| `same_json_line` | a row to be read back exactly | None: the row would not come back as it was |
+| `any_json_line` | what is said of a row: a reject, a review | is shown as Python writes it |
 
-- NaN, which JSON has no form for and which means "no value" in `pandas`, becomes null;
+JSON has a form for texts, integers, numbers, booleans, None, and lists and objects of these. Three things
+are settled here rather than by each reader:
+
+- NaN, which JSON has no form for and which means "no value" in `pandas`, becomes null (but in
+  `same_json_line`, which keeps Python's "NaN");
 - U+0085, U+2028 and U+2029 are escaped, so that readers that take them for ends of lines
   (`str.splitlines`) find as many lines as there are rows;
 - a tuple becomes a list.
@@ -18,6 +25,8 @@ from bitsft.data.fields import shorten
 from bitsft.data.records import Record
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_encode_same = json.JSONEncoder(ensure_ascii=False).encode
+_encode_any = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=shorten).encode
 _LINE_ENDS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _DEEPEST = 20  # levels of lists and objects in a column; Parquet readers stop at about 50
 _PLAIN = (str, int, bool, type(None))
@@ -39,17 +48,64 @@ def json_line(record: Record) -> bytes:
             with_nan |= _check(record, name, value, 0)
     if with_nan:
         values = _without_nan(values)
-    text = _encode(values)
     try:
-        line = text.encode("utf-8")
+        return _without_line_ends(_encode(values)).encode("utf-8")
     except UnicodeEncodeError as error:
         raise _half_a_pair(record) from error
+
+
+def same_json_line(record: Record) -> bytes | None:
+    """Return the row as a line of which `json.loads` makes the same row, types included, or None.
+
+    NaN and the infinities are written as Python's `json` writes and reads them.
+    """
+    values = record.values
+    for name, value in values.items():
+        if type(name) is not str or (type(value) not in _PLAIN and not _comes_back(value, 0)):
+            return None
+    try:
+        return _without_line_ends(_encode_same(values)).encode("utf-8")
+    except ValueError:  # half of a surrogate pair, or an integer of more than 4,300 digits
+        return None
+
+
+def any_json_line(values: Mapping[str, Any]) -> str:
+    """Return a line for values of any type, without the line break; UTF-8 has a form for all of it.
+
+    Values that JSON has no form for become their `repr`, cut to about 60 characters. Where half of a
+    surrogate pair is in it, the whole line is escaped.
+    """
+    try:
+        line = _without_line_ends(_encode_any(values))
+    except ValueError:
+        line = _without_line_ends(_encode_any(_finite(values)))
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError:
+        line = json.dumps(json.loads(line))
+    return line
+
+
+def _without_line_ends(text: str) -> str:
     if not text.isascii():
         for character, escape in _LINE_ENDS.items():
             if character in text:
                 text = text.replace(character, escape)
-                line = text.encode("utf-8")
-    return line
+    return text
+
+
+def _comes_back(value: Any, depth: int) -> bool:
+    """Whether a value is of the types that JSON gives back, exactly."""
+    kind = type(value)
+    if kind in _PLAIN or kind is float:
+        return True
+    if depth == _DEEPEST:
+        return False
+    if kind is list:
+        return all([_comes_back(part, depth + 1) for part in value])
+    return kind is dict and all(
+        [type(name) is str and _comes_back(part, depth + 1) for name, part in value.items()]
+    )
 
 
 def _check(record: Record, column: str, value: Any, depth: int) -> bool:
@@ -98,6 +154,17 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nan(part) for part in value]
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for NaN and texts for the infinities."""
+    if isinstance(value, Mapping):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return None if math.isnan(value) else repr(value)
 
 
 def _half_a_pair(record: Record) -> ValueError:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitsft.data.records import Record
-from bitsft.data.write.lines import json_line
+from bitsft.data.json_line import json_line
 
 VALUES = st.recursive(
     st.none()

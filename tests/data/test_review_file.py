@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bitsft.data.duplicates.review import check_review_path, write_review
+from bitsft.data.review_file import check_review_path, write_review
 
 ROW = {
     "cluster": 0,
@@ -30,7 +30,7 @@ def test_jsonl(tmp_path: Path) -> None:
 def test_csv(tmp_path: Path) -> None:
     path = check_review_path(str(tmp_path / "review.CSV"))
     write_review(path, [ROW])
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         rows: list[dict[str, Any]] = list(csv.DictReader(file))
     assert rows == [
         {
