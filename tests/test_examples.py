@@ -68,6 +68,34 @@ def test_koalpaca_from_a_csv_with_a_broken_row(run: Run, tmp_path: Path) -> None
     assert is_packed(out) and (out / "trainer_state.json").exists()
 
 
+def test_raw_rows_of_two_tasks_are_prepared_and_trained_on(run: Run, tmp_path: Path) -> None:
+    rows = [{**row, "task": "koalpaca"} for row in load_demo_rows("train_koalpaca")[:30]]
+    rows += [
+        {
+            "text": f"{n}번째 영화는 좋았다",
+            "label": "긍정" if n % 2 else "부정",
+            "task": "classification",
+        }
+        for n in range(20)
+    ]
+    rows.append({"instruction": "답이 없다", "output": "", "task": "koalpaca"})
+    source, data, out = (
+        write_jsonl(tmp_path / "raw.jsonl", rows),
+        tmp_path / "data",
+        tmp_path / "out",
+    )
+    printed = run(
+        "prepared_sft.py",
+        *("--source", source, "--data", data, "--output_dir", out, "--hidden_size", 32),
+        *("--eval_rows", 2, *QUICK),
+    )
+    assert "51 rows in, 50 out, 1 rejected" in printed
+    assert "before" in printed and "rougeL" in printed
+    assert is_packed(out) and (data / "report.html").exists()
+    run("prepared_sft.py", "--data", data, "--output_dir", tmp_path / "again", "--hidden_size", 32, "--eval_rows", 2, *QUICK)  # fmt: skip
+    assert is_packed(tmp_path / "again")
+
+
 def test_raft_says_what_max_length_costs(run: Run, tmp_path: Path) -> None:
     data = write_jsonl(tmp_path / "train.jsonl", load_demo_rows("train_raft")[:20])
     held_out = write_jsonl(tmp_path / "eval.jsonl", load_demo_rows("other_documents_raft")[:3])
