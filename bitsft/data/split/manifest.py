@@ -31,7 +31,7 @@ from typing import Any
 MANIFEST = "manifest.json"
 INCOMPLETE = ".incomplete"
 FORM = 1
-_PACKAGES = ("datasets", "ijson", "numpy", "pyarrow", "pydantic")
+_PACKAGES = ("datasets", "numpy", "pyarrow", "pydantic")
 
 
 def hashed(path: Path) -> dict[str, Any]:

@@ -65,10 +65,10 @@ FIELD = st.text(st.sampled_from('가",\n\r\0 x'), max_size=6)
 
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(rows=st.lists(st.lists(FIELD, min_size=2, max_size=3), min_size=1, max_size=3))
-def test_what_the_csv_module_quotes_is_split(rows: list[list[str]]) -> None:
-    file = io.StringIO(newline="")
-    csv.writer(file, quoting=csv.QUOTE_ALL).writerows(rows)
-    lines = lines_of(file.getvalue())
+def test_quoted_fields_are_split(rows: list[list[str]]) -> None:
+    # As RFC 4180 quotes them, and the csv module, which cannot write NUL in Python 3.10.
+    quoted = [[f'"{field.replace(chr(34), chr(34) * 2)}"' for field in row] for row in rows]
+    lines = lines_of("".join(",".join(row) + "\r\n" for row in quoted))
     assert [split_quoted(line, ",", lines.next) for line in lines] == [(row, False) for row in rows]
 
 
