@@ -21,6 +21,11 @@ def pairs(text: str) -> dict[str, str]:
     return found
 
 
+def character(text: str) -> str:
+    r"""Read a delimiter: `\t`, which a shell hands over as two characters, is a tab."""
+    return "\t" if text == r"\t" else text
+
+
 def names(text: str) -> list[str]:
     """Read `a,b,c`.
 

@@ -96,6 +96,8 @@ def _raft(parsed: argparse.Namespace) -> int:
         raise ValueError(
             "--max-tokens and --tokenizer need each other: tokens are counted with a tokenizer"
         )
+    if parsed.document_id is not None and parsed.documents is None:
+        raise ValueError("--document-id needs --documents, the file that holds the documents")
     counts = RaftCounts()
     documents: list[dict[str, object]] = []
     if parsed.documents is not None:
@@ -153,7 +155,7 @@ def add_augment(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="new rows for each (default: %(default)s)",
+        help="new rows of each row, whose kinds take turns (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
     add_writing(parser)
@@ -188,7 +190,12 @@ def _augment(parsed: argparse.Namespace) -> int:
             counts=counts,
         )
         write(records, parsed, ledger)
-    print(counts)
+    for kind in parsed.kinds:
+        short = counts.short[kind]
+        print(
+            f"  {kind}: {counts.added[kind]:,} rows"
+            + (f", {short:,} not possible" if short else "")
+        )
     return 0
 
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bitsft.cli.data.paths import refuse_shared_files
 from bitsft.cli.data.settings import add_rendering, add_tokenizer, rendering_from, tokenizer_from
 from bitsft.cli.data.stream import add_reading, add_writing, checked, ledger_for, say, write
 from bitsft.data.ledger import Ledger
@@ -45,7 +46,7 @@ def _quality(parsed: argparse.Namespace) -> int:
     from bitsft.data.quality import QualityReport, quality_records
 
     report = QualityReport(worst=parsed.worst)
-    with ledger_for(parsed) as ledger:
+    with ledger_for(parsed, beside={"--review": parsed.review}) as ledger:
         records = quality_records(
             checked(parsed, ledger),
             ledger=ledger,
@@ -85,6 +86,7 @@ def _budget(parsed: argparse.Namespace) -> int:
     from bitsft.data.budget import token_budget
     from bitsft.data.format import format_records
 
+    refuse_shared_files(parsed.source, {"--json": parsed.json}, {})
     ledger = Ledger(strict=parsed.strict)
     records = format_records(checked(parsed, ledger), rendering_from(parsed), ledger=ledger)
     tokenizer = tokenizer_from(parsed)
@@ -119,6 +121,9 @@ def _leaks(parsed: argparse.Namespace) -> int:
 
     if len(parsed.source) < 2:
         raise ValueError("give two files or more, training first")
+    twice = [source for source in parsed.source if parsed.source.count(source) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} is given twice; give two different files, training first")
     ledger = Ledger(strict=parsed.strict)
     parts: dict[str, Any] = {source: checked(parsed, ledger, source) for source in parsed.source}
     report = find_leaks(parts)

@@ -76,7 +76,8 @@ def _dedupe(parsed: argparse.Namespace) -> int:
     from bitsft.data.duplicates import DuplicateReport
 
     report = DuplicateReport()
-    with ledger_for(parsed) as ledger:
+    beside = {"--review": parsed.review, "--conflicts": parsed.conflicts}
+    with ledger_for(parsed, beside=beside) as ledger:
         records = without_duplicates(checked(parsed, ledger), parsed, ledger, report)
         write(records, parsed, ledger)
     print(report)

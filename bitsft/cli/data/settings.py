@@ -52,6 +52,8 @@ def cleaning_from(parsed: argparse.Namespace) -> "Cleaning":
         raise ValueError(f"--personal {unknown[0]}: use all or one of {', '.join(PERSONAL_KINDS)}")
     if everything is not None:
         actions = dict.fromkeys(PERSONAL_KINDS, everything) | actions
+    if parsed.repeats < 0:
+        raise ValueError(f"--repeats {parsed.repeats}: give 1 or more, or 0 to leave repeats alone")
     chosen: dict[str, Any] = actions
     return Cleaning(max_repeats=parsed.repeats or None, mojibake=parsed.mojibake, **chosen)
 
@@ -104,6 +106,8 @@ def without_duplicates(
 
     if parsed.review is not None and parsed.near is None:
         raise ValueError("--review lists near duplicates; give --near SIMILARITY with it, e.g. 0.8")
+    if parsed.by != "question" and (parsed.conflicts is not None or parsed.drop_conflicts):
+        raise ValueError("--conflicts and --drop-conflicts are about questions; give --by question")
     records = drop_exact_duplicates(
         records,
         ledger=ledger,
@@ -143,6 +147,8 @@ def rendering_from(parsed: argparse.Namespace) -> Callable[[Mapping[str, Any]], 
     """The formatter that the command line names."""
     from bitsft.data.format import format_record
 
+    if parsed.system is not None and not parsed.messages:
+        raise ValueError("--system needs --messages: a text prompt has no system message")
     return partial(
         format_record, language=parsed.language, as_messages=parsed.messages, system=parsed.system
     )

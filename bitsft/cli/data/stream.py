@@ -7,12 +7,13 @@ their task themselves, so `--task` and `--map` are needed once.
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bitsft.cli.data.arguments import length_bounds, merged, names, pairs
+from bitsft.cli.data.arguments import character, length_bounds, merged, names, pairs
+from bitsft.cli.data.paths import refuse_shared_files
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
 from bitsft.data.tasks import TASKS
@@ -42,13 +43,15 @@ def add_reading(parser: argparse.ArgumentParser, *, many: bool = True) -> None:
         type=pairs,
         action="append",
         metavar="FILE=TASK",
-        help="columns: the file's name and the task's, e.g. q=question,doc=context,a=answer",
+        help="columns: each by its name in the file, then by the task's name for it, e.g. q=question,doc=context,a=answer",
     )
     reading.add_argument(
         "--header", type=names, metavar="A,B", help="columns of a CSV/TSV without a header line"
     )
     reading.add_argument("--encoding", help="of text files (default: UTF-8, then CP949)")
-    reading.add_argument("--delimiter", help="of CSV/TSV (default: recognised)")
+    reading.add_argument(
+        "--delimiter", type=character, help=r"of CSV/TSV, e.g. ';' or '\t' (default: recognised)"
+    )
     reading.add_argument(
         "--quoted",
         action=argparse.BooleanOptionalAction,
@@ -167,13 +170,32 @@ def reading_from(parsed: argparse.Namespace) -> dict[str, Any]:
 
 
 @contextmanager
-def ledger_for(parsed: argparse.Namespace, *, examples: int = 3) -> Iterator[Ledger]:
-    """Open the ledger beside `--out`; print its counts at the end, also when strict stops the run."""
+def ledger_for(
+    parsed: argparse.Namespace,
+    *,
+    examples: int = 3,
+    beside: Mapping[str, Path | None] | None = None,
+) -> Iterator[Ledger]:
+    """Open the ledger beside `--out`, and print its counts at the end.
+
+    Args:
+        parsed: The command line.
+        examples: How many changes of each kind to keep.
+        beside: The other files that the verb writes, by option.
+    """
     path = parsed.rejected
     if path is None and parsed.out is not None:
         path = parsed.out.with_name(f"{parsed.out.stem}.rejected.jsonl")
+    refuse_shared_files(
+        parsed.source, {"--rejected": path, **(beside or {})}, {"--out": parsed.out}
+    )
     with Ledger(path, strict=parsed.strict, examples=examples) as ledger:
-        yield ledger
+        try:
+            yield ledger
+        except ValueError as error:
+            if parsed.task is None and ("check", "task", "is missing") in ledger.rejections:
+                raise ValueError(f"{error}. Name the task of the rows with --task") from error
+            raise
     ledger.check_balance()
     say(ledger)
 

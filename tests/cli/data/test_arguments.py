@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bitsft.cli.data.arguments import length_bounds, merged, names, numbers, pairs
+from bitsft.cli.data.arguments import character, length_bounds, merged, names, numbers, pairs
 
 
 def test_pairs() -> None:
@@ -43,3 +43,8 @@ def test_an_option_may_be_given_several_times() -> None:
     assert merged(None, "--map") == {}
     with pytest.raises(ValueError, match="--map: 'a' is given twice"):
         merged([{"a": "b"}, {"a": "d"}], "--map")
+
+
+def test_a_tab_may_be_written_as_two_characters() -> None:
+    assert character(r"\t") == "\t"
+    assert character(";") == ";"

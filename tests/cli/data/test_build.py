@@ -103,7 +103,20 @@ def test_augment(questions: Path, tmp_path: Path, bitsft: Run) -> None:
     )
     assert status == 0
     assert "10 rows in, 20 added, 30 out, 0 rejected" in printed
+    assert printed.endswith("  order: 10 rows\n  instruction: 10 rows\n")
     assert len(read(out)) == 30
+    status, printed, _ = bitsft("augment", questions, "--task", "qa", "--out", out)
+    assert status == 0
+    assert printed.endswith("  order: 0 rows, 10 not possible\n")
+
+
+def test_document_ids_need_documents(questions: Path, tmp_path: Path, bitsft: Run) -> None:
+    out = tmp_path / "raft.jsonl"
+    status, _, errors = bitsft(
+        "raft", questions, "--task", "qa", "--document-id", "x", "--out", out
+    )
+    assert status == 1
+    assert "--document-id needs --documents" in errors
 
 
 @pytest.fixture

@@ -66,3 +66,6 @@ def test_leaks_have_an_exit_status_of_their_own(tmp_path: Path, bitsft: Run) -> 
     status, printed, _ = bitsft("leaks", train, other)
     assert (status, printed) == (0, "nothing leaks\n")
     assert bitsft("leaks", train)[0] == 1
+    status, _, errors = bitsft("leaks", train, train)
+    assert status == 1
+    assert errors == f"bitsft: {train} is given twice; give two different files, training first\n"

@@ -147,3 +147,27 @@ def test_rows_that_name_no_task_need_one(csv_cp949: Path, tmp_path: Path, bitsft
     status, _, errors = bitsft("check", csv_cp949, "--out", tmp_path / "o.jsonl")
     assert status == 1
     assert "task" in errors
+
+
+def test_the_missing_option_is_named(csv_cp949: Path, tmp_path: Path, bitsft: Run) -> None:
+    out = ("--out", tmp_path / "out.jsonl")
+    status, _, errors = bitsft("check", csv_cp949, *out)
+    assert status == 1
+    assert errors.rstrip().endswith("Name the task of the rows with --task")
+    for wrong, message in {
+        ("clean", "--repeats", "-1"): "--repeats -1: give 1 or more, or 0 to leave repeats alone",
+        ("dedupe", "--drop-conflicts"): "give --by question",
+        ("format", "--system", "친절히"): "--system needs --messages",
+    }.items():
+        verb, *options = wrong
+        status, _, errors = bitsft(verb, csv_cp949, *MAP, *options, *out)
+        assert status == 1
+        assert message in errors
+
+
+def test_a_tab_is_a_delimiter_as_the_shell_gives_it(tmp_path: Path, bitsft: Run) -> None:
+    source = tmp_path / "tab.csv"
+    source.write_text("Q\tA\n질문, 하나\t답\n", encoding="utf-8")
+    out = tmp_path / "out.jsonl"
+    assert bitsft("check", source, *MAP, "--delimiter", r"\t", "--out", out)[0] == 0
+    assert read(out) == [{"instruction": "질문, 하나", "output": "답", "task": "koalpaca"}]
