@@ -10,13 +10,16 @@ Each verb imports what it needs when it runs, so that `bitsft --help` answers at
 """
 
 import argparse
+import errno
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import bitsft
 from bitsft.cli.data import add_data_arguments
+from bitsft.cli.data.wording import OptionsFormatter, in_options
 from bitsft.cli.export import add_export_arguments
 from bitsft.cli.verify import add_verify_arguments
 
@@ -32,13 +35,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parsed = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    if parsed.verb == "data":
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(OptionsFormatter("%(message)s"))
     try:
         return int(parsed.run(parsed))
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # `bitsft ... | head`: whoever reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError, ImportError) as error:
-        print(f"bitsft: {error}", file=sys.stderr)
+        said = in_options(str(error)) if parsed.verb == "data" else str(error)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            said += ". Free some of it, or write elsewhere (rows wait in TMPDIR between the stages)"
+        print(f"bitsft: {said}", file=sys.stderr)
         return 1
 
 

@@ -24,7 +24,7 @@ VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     ),
     "quality": ("relevance and groundedness; the worst rows first", look.add_quality),
     "balance": ("as many rows of each label", build.add_balance),
-    "mix": ("several sources into one training set, with weights", build.add_mix),
+    "mix": ("several training sets into one, with weights; after the split", build.add_mix),
     "budget": ("tokens of prompt and completion, and what max_length cuts", look.add_budget),
     "split": (
         "train, validation and test without leaks, with manifest and card",

@@ -42,7 +42,7 @@ def add_prepare(parser: argparse.ArgumentParser) -> None:
         "--near",
         type=float,
         metavar="SIMILARITY",
-        help="leave out near duplicates, too, e.g. 0.8 (needs bitsft[data])",
+        help="leave out near duplicates, too, e.g. 0.85 (needs bitsft[data])",
     )
     group.add_argument(
         "--processes",

@@ -82,7 +82,7 @@ def add_duplicates(parser: argparse.ArgumentParser) -> None:
         "--near",
         type=float,
         metavar="SIMILARITY",
-        help="leave out near duplicates, too: the least Jaccard similarity of character 3-grams, e.g. 0.8 (needs bitsft[data])",
+        help="leave out near duplicates, too: the least Jaccard similarity of character 3-grams, e.g. 0.85 (needs bitsft[data])",
     )
     group.add_argument(
         "--review",
@@ -170,7 +170,17 @@ def tokenizer_from(parsed: argparse.Namespace) -> "PreTrainedTokenizerBase | Non
         return None
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(parsed.tokenizer)
+    try:
+        return AutoTokenizer.from_pretrained(parsed.tokenizer)
+    except (ValueError, OSError) as error:
+        what = (
+            "holds no tokenizer"
+            if Path(parsed.tokenizer).exists()
+            else "is no folder, nor could it be found on the Hub"
+        )
+        raise ValueError(
+            f"--tokenizer {parsed.tokenizer}: {what} ({str(error).splitlines()[0]})"
+        ) from error
 
 
 def add_splitting(parser: argparse.ArgumentParser) -> None:

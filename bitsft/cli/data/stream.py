@@ -92,7 +92,7 @@ def add_reading(parser: argparse.ArgumentParser, *, many: bool = True) -> None:
         "--lengths",
         type=length_bounds,
         metavar="COLUMN=LEAST:MOST",
-        help="characters that a column may have, e.g. answer=1:2000,question=:300",
+        help="characters that a column of the task may have, e.g. instruction=:300,output=1:2000",
     )
     parser.add_argument(
         "--strict", action="store_true", help="make the first rejected row an error"
