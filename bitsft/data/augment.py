@@ -27,15 +27,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bitsft.data.answers import Answers
+from bitsft.data.hashing import stable_hash
 from bitsft.data.ledger import Ledger
 from bitsft.data.normal_form import normal_form
-from bitsft.data.raft_builder.answers import Answers
 from bitsft.data.raft_builder.build import REFUSALS
 from bitsft.data.raft_builder.distractors import draw_distractors
 from bitsft.data.raft_builder.pool import ChunkPool
 from bitsft.data.records import Record, as_records
-from bitsft.data.seeded import generator, stable_hash
-from bitsft.data.tasks import GROUP, task_of
+from bitsft.data.seeded import generator
+from bitsft.data.tasks import AUGMENTED, GROUP, task_of
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ class _Variants:
             context = list(row["context"])
             generator(key).shuffle(context)
             new = {**row, "context": context}
-        return {**new, "augmented": kind}
+        return {**new, AUGMENTED: kind}
 
     def _refuses(self, row: dict[str, Any]) -> bool:
         answer = normal_form(row["answer"])
@@ -217,7 +218,7 @@ def _augment(
             seen.add(_shown(new))
             if row.get("id") is not None:
                 new["id"] = f"{row['id']}-{new['augmented']}-{number + 1}"
-            counts.added[new["augmented"]] += 1
+            counts.added[new[AUGMENTED]] += 1
             ledger.count_added("augment")
             yield Record(new, record.source, record.number)
     logger.info("augment: %s added, %s not possible", dict(counts.added), dict(counts.short))

@@ -59,7 +59,10 @@ class RowError(ValueError):
 
 def shorten(value: Any) -> str:
     """Return `repr(value)`, cut to about 60 characters so that it fits an error message."""
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except (ValueError, RecursionError):  # an integer of more than 4,300 digits; too many levels
+        shown = f"<{type(value).__name__}>"
     return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"
 
 

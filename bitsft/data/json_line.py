@@ -26,7 +26,6 @@ from bitsft.data.records import Record
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _encode_same = json.JSONEncoder(ensure_ascii=False).encode
-_encode_any = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=shorten).encode
 _LINE_ENDS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _DEEPEST = 20  # levels of lists and objects in a column; Parquet readers stop at about 50
 _PLAIN = (str, int, bool, type(None))
@@ -57,14 +56,19 @@ def json_line(record: Record) -> bytes:
 def same_json_line(record: Record) -> bytes | None:
     """Return the row as a line of which `json.loads` makes the same row, types included, or None.
 
-    NaN and the infinities are written as Python's `json` writes and reads them.
+    NaN and the infinities are written as Python's `json` writes and reads them; such a line, which other
+    readers do not take for JSON, begins with a space.
     """
     values = record.values
     for name, value in values.items():
         if type(name) is not str or (type(value) not in _PLAIN and not _comes_back(value, 0)):
             return None
     try:
-        return _without_line_ends(_encode_same(values)).encode("utf-8")
+        try:
+            text = _encode(values)
+        except ValueError:
+            text = " " + _encode_same(values)
+        return _without_line_ends(text).encode("utf-8")
     except ValueError:  # half of a surrogate pair, or an integer of more than 4,300 digits
         return None
 
@@ -72,13 +76,14 @@ def same_json_line(record: Record) -> bytes | None:
 def any_json_line(values: Mapping[str, Any]) -> str:
     """Return a line for values of any type, without the line break; UTF-8 has a form for all of it.
 
-    Values that JSON has no form for become their `repr`, cut to about 60 characters. Where half of a
+    A value that JSON has no form for becomes its `repr`, cut to about 60 characters. Where half of a
     surrogate pair is in it, the whole line is escaped.
     """
     try:
-        line = _without_line_ends(_encode_any(values))
-    except ValueError:
-        line = _without_line_ends(_encode_any(_finite(values)))
+        line = _encode(values)
+    except (TypeError, ValueError, RecursionError):  # bytes, keys that are no text, NaN, loops
+        line = _encode({name: _said(value) for name, value in values.items()})
+    line = _without_line_ends(line)
     try:
         line.encode("utf-8")
     except UnicodeEncodeError:
@@ -102,9 +107,9 @@ def _comes_back(value: Any, depth: int) -> bool:
     if depth == _DEEPEST:
         return False
     if kind is list:
-        return all([_comes_back(part, depth + 1) for part in value])
+        return all(_comes_back(part, depth + 1) for part in value)
     return kind is dict and all(
-        [type(name) is str and _comes_back(part, depth + 1) for name, part in value.items()]
+        type(name) is str and _comes_back(part, depth + 1) for name, part in value.items()
     )
 
 
@@ -156,15 +161,13 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _finite(value: Any) -> Any:
-    """The value with null for NaN and texts for the infinities."""
-    if isinstance(value, Mapping):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    if not isinstance(value, float) or math.isfinite(value):
-        return value
-    return None if math.isnan(value) else repr(value)
+def _said(value: Any) -> Any:
+    """The value where JSON has a form for it, else how Python shows it."""
+    try:
+        _encode(value)
+    except (TypeError, ValueError, RecursionError):
+        return shorten(value)
+    return value
 
 
 def _half_a_pair(record: Record) -> ValueError:

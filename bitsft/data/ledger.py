@@ -12,7 +12,6 @@ the rows that it adds (oversampling, augmentation), and the values that it chang
 few examples of each kind. Memory does not grow with the number of rows when the rejected rows go to a file.
 """
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from bitsft.data.fields import RowError, shorten
+from bitsft.data.json_line import any_json_line
 from bitsft.data.records import Record
 
 _NO_FAULT = frozenset({"duplicates", "balance", "mix"})  # stages that leave sound rows out
@@ -68,12 +68,7 @@ class RejectedRow:
         for name in ("source", "detail", "remedy"):
             if not shown[name]:
                 del shown[name]
-        try:
-            line = json.dumps(shown, ensure_ascii=False, allow_nan=False)
-        except (TypeError, ValueError, RecursionError):  # bytes, keys that are no text, NaN, loops
-            line = json.dumps({**shown, "value": shorten(self.value)}, ensure_ascii=False)
-        # Half of a surrogate pair cannot be written as UTF-8, so such a row is escaped.
-        return line if _is_utf8(line) else json.dumps(json.loads(line))
+        return any_json_line(shown)
 
 
 @dataclass
@@ -95,8 +90,8 @@ class Ledger:
     """Counts rows in, added, rejected, changed and out.
 
     Args:
-        rejected_path: The JSONL file to write rejected rows to; it replaces an older one, and is empty
-            when no row was rejected. None keeps them in `rejected_rows`.
+        rejected_path: The JSONL file to write rejected rows to, used in a `with` statement; it replaces
+            an older one, and is empty when no row was rejected. None keeps them in `rejected_rows`.
         strict: Make the first rejected row an error (`RowError`, or ValueError). Duplicates and rows that
             balancing or mixing leaves out are no fault of theirs, and stay rejects.
         examples: How many changes of each kind to keep, and with a `rejected_path`, how many rejected
@@ -110,6 +105,8 @@ class Ledger:
         rejected_rows: The rejected rows: all of them without a `rejected_path`, else examples.
         changes: Changed values by (stage, kind of change).
         columns_left_out: How many rows had a column that no stage uses, by its name.
+        not_read: Sources of which nothing, or nothing from some row on, could be read. Each counts as one
+            rejected row, as nobody knows how many rows it has.
     """
 
     def __init__(
@@ -129,7 +126,9 @@ class Ledger:
         self.rejected_rows: list[RejectedRow] = []
         self.changes: dict[tuple[str, str], Change] = {}
         self.columns_left_out: Counter[str] = Counter()
+        self.not_read: list[str] = []
         self._file: TextIO | None = None
+        self._entered = False
 
     @property
     def rows_rejected(self) -> int:
@@ -137,9 +136,7 @@ class Ledger:
         return self.rejections.total()
 
     def __enter__(self) -> "Ledger":
-        if self.rejected_path is not None:
-            self.rejected_path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.rejected_path.open("w", encoding="utf-8", newline="\n")
+        self._entered = True
         return self
 
     def __exit__(
@@ -148,9 +145,18 @@ class Ledger:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if error is None:
+            self._open()  # empty where no row was rejected
         if self._file is not None:
             self._file.close()
             self._file = None
+        self._entered = False
+
+    def _open(self) -> None:
+        """Open the file at the first rejected row, so that a run that fails before leaves none behind."""
+        if self._file is None and self.rejected_path is not None and self._entered:
+            self.rejected_path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.rejected_path.open("w", encoding="utf-8", newline="\n")
 
     def count_in(self, rows: int = 1) -> None:
         """Count rows that were read."""
@@ -193,6 +199,7 @@ class Ledger:
         row = RejectedRow(record.number, field, value, reason, remedy, stage, record.source, detail)
         key = (stage, field or "", reason)
         self.rejections[key] += 1
+        self._open()
         if self._file is not None:
             self._file.write(row.as_json() + "\n")
         if self._file is None or self.rejections[key] <= self.examples:
@@ -279,12 +286,15 @@ class Ledger:
                 for (stage, kind), change in sorted(self.changes.items())
             ],
             "columns_left_out": dict(sorted(self.columns_left_out.items())),
+            "not_read": list(self.not_read),
         }
 
     def __str__(self) -> str:
         added = self.rows_added.total()
         line = f"{self.rows_in:,} rows in, " + (f"{added:,} added, " if added else "")
         line += f"{self.rows_out:,} out, {self.rows_rejected:,} rejected"
+        if self.not_read:
+            line += f", {len(self.not_read):,} of the sources NOT READ TO THE END"
         if not self.rejections:
             return line
         reasons: Counter[str] = Counter()
@@ -297,11 +307,3 @@ def counts(counter: Counter[str]) -> str:
     """Return the five most frequent, e.g. "answer: 3, context: 1"."""
     shown = ", ".join(f"{name}: {count:,}" for name, count in counter.most_common(5))
     return shown + (", ..." if len(counter) > 5 else "")
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -30,9 +30,11 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any
 
+from bitsft.data.choices import check_choice
+from bitsft.data.hashing import row_hash
 from bitsft.data.ledger import Ledger
-from bitsft.data.quality.balance import REPEAT, row_hash
 from bitsft.data.records import Record, as_records
+from bitsft.data.tasks import REPEAT
 
 STAGE = "mix"
 STOPS = ("first_exhausted", "all_exhausted", "all_exhausted_without_replacement")
@@ -69,8 +71,7 @@ def mix_records(
     if not sources:
         raise ValueError("there are no sources to mix; give at least one, {'name': rows}")
     shares = _shares(tuple(sources), weights)
-    if stop not in STOPS:
-        raise ValueError(f"stop={stop!r} is not known; use one of {', '.join(STOPS)}")
+    check_choice("stop", stop, STOPS)
     if size is not None and size < 1:
         raise ValueError(f"size={size} must be at least 1, or None")
     records = {

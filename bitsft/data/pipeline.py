@@ -123,7 +123,7 @@ def prepare(
         checking: Further arguments of `check_records`, e.g. `{"label_names": {"0": "부정"}}`.
         cleaning: What `clean_records` changes.
         duplicates_by: What has to be equal for a duplicate: `"row"`, `"question"` or columns.
-        near: The least similarity of near duplicates, e.g. 0.8; None leaves them. It needs the extra
+        near: The least similarity of near duplicates, e.g. 0.85; None leaves them. It needs the extra
             `data`, as the report does.
         processes: For near duplicates.
         quality: Score the rows.

@@ -13,9 +13,12 @@ memory:
 A row's number is its index in its source, from 0, and never changes on the way.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from bitsft.data.fields import shorten
 
 if TYPE_CHECKING:
     from bitsft.data.ledger import Ledger
@@ -52,7 +55,18 @@ def as_records(
         rows: Records, which pass unchanged, or plain rows.
         ledger: Where plain rows are counted as rows in, and what is no row at all is rejected.
         source: The name that plain rows get as their origin.
+
+    Raises:
+        TypeError: For what is not rows at all: a text, a single row, a pandas DataFrame.
     """
+    if isinstance(rows, str | bytes | Mapping):
+        raise TypeError(
+            f"rows is {shorten(rows)}, of type {type(rows).__name__}, not rows; give a list of dicts, or "
+            "read a file with read_records"
+        )
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(rows, pandas.DataFrame):
+        raise TypeError("rows is a pandas DataFrame; give rows.to_dict('records')")
     for number, row in enumerate(rows):
         if isinstance(row, Record):
             yield row

@@ -11,24 +11,14 @@ order is equally likely, and a chunk that is added changes the draw only where i
 The hash of the pair is the finalizer of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) over numpy arrays.
 """
 
-import hashlib
 import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from bitsft.data.hashing import stable_hash
+
 if TYPE_CHECKING:
     import numpy as np
-
-
-def stable_hash(*parts: str | int) -> int:
-    """Return 64 bits of BLAKE2b over the parts, the same in every process and on every machine."""
-    digest = hashlib.blake2b(digest_size=8)
-    for part in parts:
-        # A half surrogate has no UTF-8 form; it must not stop a hash.
-        data = str(part).encode("utf-8", errors="surrogatepass")
-        digest.update(len(data).to_bytes(8, "little"))
-        digest.update(data)
-    return int.from_bytes(digest.digest(), "little")
 
 
 def unit(*parts: str | int) -> float:

@@ -24,6 +24,7 @@ from bitsft.data.records import Record
 
 _IN_MEMORY = 32 * 2**20
 _BLOCK = 2**20
+_NOT_JSON = b" "  # how `same_json_line` begins a line with NaN or an infinity
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class SpooledRow:
     @property
     def line(self) -> bytes:
         """The row as `json_line` writes it. Raises ValueError for what has no form in JSON."""
-        if self._kept is not None or _has_no_number(self._line):
+        if self._kept is not None or self._line.startswith(_NOT_JSON):
             return json_line(self.record())
         return self._line
 
@@ -106,7 +107,7 @@ class Spool:
             ValueError: With `to_write`, for values that JSON has no form for (`json_line`).
         """
         line = same_json_line(record)
-        if line is None or _has_no_number(line):
+        if line is None or line.startswith(_NOT_JSON):
             if to_write:
                 json_line(record)
             if line is None:
@@ -128,15 +129,19 @@ class Spool:
 
     def __getitem__(self, place: int) -> Record:
         """The row that was put aside at a place, counted from 0."""
+        if place in self._kept:
+            return self._kept[place]
         self._flush()
         start = self._starts[place]
         end = self._starts[place + 1] if place + 1 < len(self._starts) else self._end
         self._file.seek(start)
-        return self._read(self._file.read(end - start - 1), place).record()
+        source, number, line = self._file.read(end - start).split(b" ", 2)
+        return Record(json.loads(line.decode()), self._names[int(source)], int(number))
 
     def __iter__(self) -> Iterator[SpooledRow]:
         """All rows, in their order; several loops and look-ups may go on side by side."""
         self._flush()
+        names, kept = self._names, self._kept
         place, position, rest = 0, 0, b""
         while True:
             self._file.seek(position)
@@ -147,13 +152,11 @@ class Spool:
             entries = (rest + block).split(b"\n")
             rest = entries.pop()
             for entry in entries:
-                yield self._read(entry, place)
+                source, number, line = entry.split(b" ", 2)
+                yield SpooledRow(
+                    names[int(source)], int(number), line, None if line else kept[place]
+                )
                 place += 1
-
-    def _read(self, entry: bytes, place: int) -> SpooledRow:
-        source, number, line = entry.split(b" ", 2)
-        kept = None if line else self._kept[place]
-        return SpooledRow(self._names[int(source)], int(number), line, kept)
 
     def _flush(self) -> None:
         if self._waiting:
@@ -161,8 +164,3 @@ class Spool:
             self._file.write(b"".join(self._waiting))
             self._waiting.clear()
             self._flushed = self._end
-
-
-def _has_no_number(line: bytes) -> bool:
-    """Whether NaN or an infinity may be in a line, which Python writes so and JSON does not know."""
-    return b"NaN" in line or b"Infinity" in line

@@ -27,6 +27,15 @@ Row: TypeAlias = Mapping[str, Any]
 GROUP = "group"
 """The column in which a row made from another one keeps what that one asked: they must not be split up."""
 
+REPEAT = "repeat"
+"""The column that numbers the repetitions of a row (1, 2, ...), made by oversampling and mixing."""
+
+AUGMENTED = "augmented"
+"""The column that names how a row was made from another one."""
+
+CARRIED = (GROUP, REPEAT, AUGMENTED)
+"""Columns that stages add to rows, and that a later check of the same rows keeps."""
+
 
 @dataclass(frozen=True)
 class Task:

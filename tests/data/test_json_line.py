@@ -1,12 +1,13 @@
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bitsft.data.json_line import any_json_line, json_line, same_json_line
 from bitsft.data.records import Record
-from bitsft.data.json_line import json_line
 
 VALUES = st.recursive(
     st.none()
@@ -73,3 +74,57 @@ def test_deep_nesting_is_an_error_and_not_a_recursion() -> None:
         json_line(Record({"a": value}))
     while isinstance(value, list):  # taken apart by hand: freeing it at once would recurse
         value = value.pop()
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=5))
+def test_the_same_line_gives_the_same_row(values: dict) -> None:
+    line = same_json_line(Record(values))
+    assert line == json_line(Record(values))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ("가",),
+        b"x",
+        {1: "가"},
+        ["\ud83d"],
+        True,
+        [10**5000],
+        np.float64(0.5),
+        np.str_("가"),
+        {"가"},
+    ],
+)
+def test_what_would_not_come_back_has_no_same_line(value: object) -> None:
+    line = same_json_line(Record({"a": value}))
+    assert line == (b'{"a": true}' if value is True else None)
+
+
+def test_numbers_that_json_lacks_come_back_from_a_line_that_says_so() -> None:
+    line = same_json_line(Record({"a": [math.nan, -math.inf], "b": "NaN"}))
+    assert line == b' {"a": [NaN, -Infinity], "b": "NaN"}'
+    assert str(json.loads(line)["a"]) == "[nan, -inf]"
+
+
+def test_any_value_has_a_line_of_its_own() -> None:
+    values = {
+        "a": "가\u2028나\u0085",
+        "b": [math.nan],
+        "c": b"x",
+        "d": {1, 2},
+        "e": [1, None],
+        "f": 10**5000,
+    }
+    line = any_json_line(values)
+    assert len(line.splitlines()) == 1
+    assert json.loads(line) == {
+        "a": "가\u2028나\u0085",
+        "b": "[nan]",
+        "c": "b'x'",
+        "d": "{1, 2}",
+        "e": [1, None],
+        "f": "<int>",
+    }
+    assert any_json_line({"a": "가 \ud83d", "b": "나"}).isascii()
+    assert json.loads(any_json_line({"a": "가 \ud83d"})) == {"a": "가 \ud83d"}

@@ -93,6 +93,23 @@ def test_any_value_can_be_written(value: object, tmp_path: Path) -> None:
     )
 
 
+def test_the_file_is_there_after_success_and_not_after_a_run_that_read_nothing(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "new" / "rejected.jsonl"
+    with pytest.raises(FileNotFoundError), Ledger(path):
+        raise FileNotFoundError
+    assert not path.parent.exists()
+    with Ledger(path) as ledger:
+        _reject(ledger)
+    with Ledger(path):
+        pass
+    assert path.read_bytes() == b"", "that of the run before is replaced"
+    with pytest.raises(ValueError, match="is empty"), Ledger(path, strict=True) as ledger:
+        _reject(ledger)
+    assert path.read_text("utf-8").count("\n") == 1
+
+
 def test_with_a_file_only_examples_are_kept_in_memory(tmp_path: Path) -> None:
     with Ledger(tmp_path / "rejected.jsonl", examples=3) as ledger:
         for number in range(100):
@@ -162,6 +179,7 @@ def test_the_counts_for_a_manifest_are_plain_and_in_order() -> None:
         "rejections": [{"stage": "check", "field": "answer", "reason": "is empty", "rows": 1}],
         "changes": [],
         "columns_left_out": {"url": 2},
+        "not_read": [],
     }
 
 

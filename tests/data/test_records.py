@@ -1,5 +1,10 @@
 """Records: plain rows become records once, and are counted in."""
 
+from typing import Any
+
+import pandas
+import pytest
+
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record, as_records
 
@@ -27,6 +32,19 @@ def test_what_is_no_row_is_rejected() -> None:
     assert [r.number for r in as_records([{"a": 1}, "text", None], ledger)] == [0]  # type: ignore[list-item]
     assert (ledger.rows_in, ledger.rows_rejected) == (3, 2)
     assert [(row.row_number, row.value) for row in ledger.rejected_rows] == [(1, "text"), (2, None)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a.csv", "of type str, not rows; give a list of dicts, or read a file with read_records"),
+        ({"question": "?"}, "of type dict, not rows"),
+        (pandas.DataFrame({"question": ["?"]}), r"DataFrame; give rows.to_dict\('records'\)"),
+    ],
+)
+def test_what_is_not_rows_at_all_is_refused(rows: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        next(as_records(rows, Ledger()))
 
 
 def test_a_record_says_where_it_is_from() -> None:

@@ -239,6 +239,8 @@ def say(ledger: Ledger, rejected_path: Path | None = None) -> None:
     if ledger.columns_left_out:
         left_out = ", ".join(f"{name} ({rows:,})" for name, rows in ledger.columns_left_out.items())
         print(f"  columns not used: {left_out}; --keep keeps them")
+    for source in ledger.not_read:
+        print(f"  not read to the end: {source}; its rows are missing, and count as one above")
     path = rejected_path or ledger.rejected_path
     if ledger.rows_rejected and path is not None:
         print(f"  rejected rows: {path}. The first: {ledger.rejected_rows[0]}")

@@ -26,6 +26,7 @@ from bitsft.data.budget.tokenized import (
     token_ids,
     trained_tokens,
 )
+from bitsft.data.choices import check_choice
 from bitsft.data.tokenizer_state import unchanged
 
 if TYPE_CHECKING:
@@ -138,8 +139,7 @@ def token_budget(
         raise ValueError(f"max_length={max_length} must be at least 1, or None for no limit")
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} must be at least 1")
-    if truncation_mode not in ("keep_start", "keep_end"):
-        raise ValueError(f"truncation_mode={truncation_mode!r} must be 'keep_start' or 'keep_end'")
+    check_choice("truncation_mode", truncation_mode, ("keep_start", "keep_end"))
 
     keep_start = truncation_mode == "keep_start"
     lengths = array("q")

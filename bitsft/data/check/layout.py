@@ -14,6 +14,7 @@ from bitsft.data.check.aliases import ALIASES
 from bitsft.data.check.schema import RowSchema
 from bitsft.data.check.translation import TranslationRow, language_columns
 from bitsft.data.fields import RowError, shorten
+from bitsft.data.tasks import CARRIED
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,8 @@ def find_columns(
         present: The row's columns.
         keep: Columns that are kept besides those of the task.
     """
-    known = {*schema.reads, "id", "task"}
     has = set(present)
+    known = {*schema.reads, "id", "task", *(CARRIED if "task" in has else ())}
     if schema is TranslationRow and not has & {"source", "target", "translation"}:
         languages = language_columns(present)
         if len(languages) >= 2:

@@ -3,8 +3,8 @@
     records = check_records(read_records("a.csv", ledger=ledger), "koalpaca", ledger=ledger)
 
 A row that passes has the columns of `tasks.py` in that order, the optional ones only where they are
-filled; then its `id`, if it has one that is a text or a whole number; then the columns to keep; and its
-task's name last. Checking it again changes nothing. Columns that nothing reads are left out and counted
+filled; then its `id`, if it has one that is a text or a whole number; in rows that name their task, what
+stages added (`tasks.CARRIED`); then the columns to keep; and its task's name last. Checking it again changes nothing. Columns that nothing reads are left out and counted
 (`Ledger.columns_left_out`, rows in which they held a value).
 
 When none of the first 100 rows has the columns that the task needs, the columns are not what the user
@@ -31,7 +31,7 @@ from bitsft.data.check.translation import TranslationRow
 from bitsft.data.fields import RowError, check_text, is_missing, shorten
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record, as_records
-from bitsft.data.tasks import task_named
+from bitsft.data.tasks import CARRIED, task_named
 
 logger = logging.getLogger(__name__)
 
@@ -211,6 +211,12 @@ class _Checker:
             check_bounds(values, self.bounds, number)
         if "id" in raw:
             self._add_id(raw["id"], values, number)
+        if (
+            raw.get("task") == columns.task
+        ):  # a row that was checked before, and went through stages
+            for name in CARRIED:
+                if isinstance(raw.get(name), str | int):
+                    values.setdefault(name, raw[name])
         for name in self.keep:
             if name in raw:
                 values.setdefault(name, raw[name])

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
+from bitsft.data.choices import check_choice
+
 Action: TypeAlias = Literal["mask", "reject", "keep"]
 
 # In the order in which they claim digits: a phone number within an e-mail address is an e-mail address.
@@ -87,9 +89,7 @@ class Cleaning:
         if self.max_repeats is not None:
             _check_whole_number("max_repeats", self.max_repeats, least=1)
         for kind in PERSONAL_KINDS:
-            action = getattr(self, kind)
-            if action not in get_args(Action):
-                raise ValueError(f"{kind}={action!r} is not known; use 'mask', 'reject' or 'keep'")
+            check_choice(kind, getattr(self, kind), get_args(Action))
         if not isinstance(self.tokens, Mapping):
             raise TypeError(
                 f"tokens={self.tokens!r} must map kinds to words, e.g. {{'phone': '[전화]'}}"

@@ -4,9 +4,7 @@ MinHash sees characters. An embedder sees words and, if it is a good one, meanin
 …" / "남자친구가 …", and find two wordings of one question. Which of the two is right is for the reader to say,
 so `differences` lists where they disagree.
 
-The embedder is a function `embed(texts) -> array of shape (texts, dimensions)`, given with a signature that
-names it in reports. An embedder that does not know Korean is worse than none: all-MiniLM-L6-v2 gives unrelated
-Korean sentences a cosine of 1.000. Try yours on ten pairs first.
+What an embedder is, and which ones are worse than none: `embeddings.py`.
 
     opinion = CosineOpinion(model.encode, "jhgan/ko-sroberta-multitask", threshold=0.95)
     drop_near_duplicates(rows, ledger=ledger, second_opinion=opinion)
@@ -16,7 +14,7 @@ Limits: `cosine_duplicates` compares all pairs, in blocks of 256 rows: 50,000 te
 for each number, and a block of cosines (50 MB there).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +23,7 @@ import numpy.typing as npt
 from bitsft.data.duplicates.gram_hashes import Int64s
 from bitsft.data.duplicates.linking import Components
 from bitsft.data.duplicates.near import Clusters
+from bitsft.data.embeddings import Embed, unit_vectors
 
 Floats = npt.NDArray[np.float32]
 
@@ -42,7 +41,7 @@ class CosineOpinion:
         batch: Texts for one call of `embed`.
     """
 
-    embed: Callable[[list[str]], npt.ArrayLike]
+    embed: Embed
     signature: str
     threshold: float = 0.95
     batch: int = 256
@@ -62,7 +61,7 @@ class CosineOpinion:
             ValueError: When the embedder returns another shape, or numbers that are not finite.
         """
         parts = [
-            self._embed(list(texts[start : start + self.batch]))
+            unit_vectors(self.embed, texts[start : start + self.batch], self.signature)
             for start in range(0, len(texts), self.batch)
         ]
         widths = {part.shape[1] for part in parts}
@@ -88,18 +87,6 @@ class CosineOpinion:
         second = found[[place[pair[1]] for pair in pairs]]
         cosines: list[float] = np.sum(first * second, axis=1).tolist()
         return cosines
-
-    def _embed(self, texts: list[str]) -> Floats:
-        found = np.asarray(self.embed(texts), dtype=np.float32)
-        if found.ndim != 2 or len(found) != len(texts):
-            raise ValueError(
-                f"{self.signature}: embed returned an array of shape {found.shape} for {len(texts)} "
-                "texts; it must return one row of numbers for each"
-            )
-        if not np.isfinite(found).all():
-            raise ValueError(f"{self.signature}: embed returned numbers that are not finite")
-        length = np.linalg.norm(found, axis=1, keepdims=True)
-        return np.divide(found, length, out=np.zeros_like(found), where=length > 0)
 
 
 def cosine_duplicates(

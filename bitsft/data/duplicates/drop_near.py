@@ -1,11 +1,11 @@
 """`drop_near_duplicates`: of rows that are nearly the same, one stays.
 
-Two passes: the rows are put aside in a temporary file (`../spool.py`) while their texts are sketched; then the
+Two passes: the rows are put aside in a temporary file (`spool.py`) while their texts are sketched; then the
 clusters are decided, and the rows come out in their order. So nothing comes out before all has gone in,
 and memory holds the sketches (`near.py`), not the rows.
 
 A row is dropped only where a *kept* row is similar to it, with an exact Jaccard similarity of at least
-`threshold` in each part that `by` names (`written.py`): with `by="row"` in what is asked, in the document it
+`threshold` in each part that `by` names (`compared.py`): with `by="row"` in what is asked, in the document it
 is asked about, and in the answer. Rows without any text to compare are kept.
 
 Which row is kept: within a cluster the rows are gone through from the most to the least preferred
@@ -40,16 +40,17 @@ from typing import Any
 
 import numpy as np
 
+from bitsft.data.choices import check_choice
+from bitsft.data.duplicates.compared import By, check_by, compared_parts, written
 from bitsft.data.duplicates.cosine import CosineOpinion
 from bitsft.data.duplicates.kept import choose_kept
 from bitsft.data.duplicates.near import NUM_PERM, THRESHOLD, near_duplicates, sketch_settings
 from bitsft.data.duplicates.report import DuplicateReport
-from bitsft.data.spool import Spool
-from bitsft.data.duplicates.written import By, check_by, compared_parts, written
 from bitsft.data.ledger import Ledger
 from bitsft.data.normal_form import normal_form
 from bitsft.data.records import Record, as_records
 from bitsft.data.review_file import check_review_path, write_review
+from bitsft.data.spool import Spool
 
 NEARLY_REPEATS = "nearly repeats another row"
 KEEP = ("first", "longest", "most_complete")
@@ -121,8 +122,7 @@ def drop_near_duplicates(
         ValueError: For a setting out of its range, or where `by` does not fit a row.
         ImportError: When `datasketch` is not installed.
     """
-    if keep not in KEEP:
-        raise ValueError(f"keep={keep!r} is not known; use one of {', '.join(KEEP)}")
+    check_choice("keep", keep, KEEP)
     sketch_settings(threshold, num_perm, ngram, seed, punctuation, processes)
     settings = _Settings(
         by=check_by(by),

@@ -14,13 +14,14 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from bitsft.data.atomic import atomic_path
+from bitsft.data.choices import check_choice
+from bitsft.data.duplicates.compared import By, answer_text, check_by, question_key, row_key
 from bitsft.data.duplicates.report import Conflict, DuplicateReport
-from bitsft.data.duplicates.written import By, answer_text, check_by, question_key, row_key
+from bitsft.data.hashing import digest
 from bitsft.data.json_line import any_json_line
 from bitsft.data.ledger import Ledger
 from bitsft.data.normal_form import normal_form
@@ -63,8 +64,7 @@ def drop_exact_duplicates(
         ValueError: For an unknown `by` or `on_conflict`, or where `by` does not fit a row.
     """
     by = check_by(by)
-    if on_conflict not in ("list", "drop"):
-        raise ValueError(f"on_conflict={on_conflict!r} is not known; use 'list' or 'drop'")
+    check_choice("on_conflict", on_conflict, ("list", "drop"))
     if by != "question" and (on_conflict != "list" or conflicts_path is not None):
         raise ValueError(
             f"on_conflict and conflicts_path need by='question', not by={by!r}: only there is it "
@@ -102,11 +102,11 @@ def _drop_repeats(
     seen: dict[bytes, int] = {}
     origins = _Origins()
     for record in records:
-        digest = _digest(row_key(record.values, by, punctuation))
+        key = digest(row_key(record.values, by, punctuation))
         origin = origins.pack(record)
-        first = seen.get(digest)
+        first = seen.get(key)
         if first is None:
-            seen[digest] = origin
+            seen[key] = origin
             yield record
         else:
             report.exact += 1
@@ -133,18 +133,18 @@ def _drop_answered(
             task = task_of(record.values)
             question = question_key(record.values, task, punctuation)
             answer = answer_text(record.values, task)
-            pair = _digest(f"{question}\x1f{normal_form(answer, punctuation=punctuation)}")
+            pair = digest(f"{question}\x1f{normal_form(answer, punctuation=punctuation)}")
             repeated = seen.get(pair)
             if repeated is not None:
                 report.exact += 1
                 _reject(record, REPEATS, origins.unpack(repeated), ledger)
                 continue
             origin = seen[pair] = origins.pack(record)
-            digest = _digest(question)
-            if digest not in asked:
-                asked[digest] = origin, answer[:_SHOWN]
+            asks = digest(question)
+            if asks not in asked:
+                asked[asks] = origin, answer[:_SHOWN]
             else:
-                first, first_answer = asked[digest]
+                first, first_answer = asked[asks]
                 earlier = origins.unpack(first)
                 conflict = Conflict(
                     question=task.question_text(record.values),
@@ -164,10 +164,6 @@ def _drop_answered(
                     _reject(record, CONFLICTS, earlier, ledger)
                     continue
             yield record
-
-
-def _digest(key: str) -> bytes:
-    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _reject(record: Record, reason: str, first: Record, ledger: Ledger) -> None:

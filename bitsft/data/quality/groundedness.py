@@ -1,7 +1,7 @@
 """`groundedness`: is the answer in the documents, or at least its words?
 
     1.0                                          the answer stands there (the RAFT builder's rule for
-                                                 "a text holds the answer", raft_builder/answers.py)
+                                                 "a text holds the answer", answers.py)
     content words of the answer found there
     ---------------------------------------      otherwise (`content_words.py`)
     content words of the answer
@@ -10,7 +10,7 @@ So 서울이에요 is grounded in "서울은 수도이다." (1.0) and "1394년�
 right answers the best counts.
 
 Not judged, with the reason instead of a number: verdicts (예, 아니오, True), class labels, refusals (알 수
-없습니다), answers without any content word, rows without documents, and translations.
+없습니다; both in `answer_kinds.py`), answers without any content word, rows without documents, translations.
 
 The signature names what a value depends on; values with different signatures must not be compared.
 
@@ -18,30 +18,14 @@ Limits: words are compared, not statements. "서울은 수도가 아니다" is f
 value is a reason to look at a row; a high one does not prove that it is right.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bitsft.data.answers import Answers
+from bitsft.data.quality.answer_kinds import REFUSALS, is_refusal, is_verdict
 from bitsft.data.quality.content_words import ContentWords
-from bitsft.data.raft_builder.answers import VERDICTS, Answers
 
 SIGNATURE = "groundedness|method:verbatim,else-share-of-content-words|words:light-stem|norm:nfc,casefold|v:1"
-
-# What an answer says that has nothing to go by. Searched without white space, in short answers only.
-REFUSALS = (
-    "알수없", "알수가없", "모르겠", "모릅니다", "찾을수없", "답할수없", "답변할수없", "대답할수없", "정보가없", "정보가부족",
-    "나와있지않", "언급되지않", "언급되어있지않", "언급이없", "주어지지않", "확인할수없", "답이없", "문서에없",
-    "idon'tknow", "donotknow", "cannotanswer", "can'tanswer", "notmentioned", "noanswer", "unanswerable",
-    "notenoughinformation", "cannotbedetermined", "cannotbefound",
-)  # fmt: skip
-_REFUSAL_LENGTH = 80  # characters; a longer answer that holds such words says something else too
-_WORDS = re.compile(r"[^\W_]+")
-# A verdict in a sentence: "네, 맞습니다.", "아니요, 그렇지 않습니다."
-_VERDICT_WORD = re.compile(
-    "(?:맞|옳)(?:아요?|습니다|음|지)|아닙니다|아니(?:에요|예요|야|죠)|그렇(?:습니다|지)|그래요?|틀(?:려요?|렸습니다|립니다)|"
-    "않(?:아요?|습니다|다)|사실(?:이에요|입니다|이다)?|거짓(?:이에요|입니다|이다)"
-)
 
 VERDICT, REFUSAL, NO_WORDS = "the answer is a verdict", "the answer is a refusal", "the answer has no content word"  # fmt: skip
 
@@ -91,22 +75,6 @@ def groundedness(
     return best
 
 
-def is_verdict(answer: str) -> bool:
-    """Whether an answer only judges a statement: 예, True, O, "아니요, 그렇지 않습니다."."""
-    words = _WORDS.findall(unicodedata.normalize("NFC", answer).casefold())
-    if not words:
-        return _bare(answer) in VERDICTS  # ○, ×
-    return all(word in VERDICTS or _VERDICT_WORD.fullmatch(word) for word in words)
-
-
-def is_refusal(answer: str, refusals: Sequence[str] = REFUSALS) -> bool:
-    """Whether an answer says that there is none, in at most 80 characters."""
-    if len(answer) > _REFUSAL_LENGTH:
-        return False
-    bare = _bare(answer).replace("’", "'")
-    return any(refusal in bare for refusal in refusals)
-
-
 def _one(
     answer: str, documents: ContentWords, texts: Sequence[str], refusals: Sequence[str]
 ) -> Judged:
@@ -122,7 +90,3 @@ def _one(
         return Judged(1.0)
     share, missing = words.found_in(documents)
     return Judged(share, "", tuple(missing))
-
-
-def _bare(text: str) -> str:
-    return unicodedata.normalize("NFC", "".join(text.split())).casefold()

@@ -12,21 +12,16 @@ counted. Two values of a row:
   good rows ("세 가지 팁을 알려 줘" is answered without these words): it sorts rows for a review.
 
 A second opinion comes from a sentence embedder that the caller brings along: the cosine of question and
-text, `embedding_similarity`. Its values depend on the model, so its signature names it.
+text, `embedding_similarity`. Its values depend on the model, so its signature names it (`embeddings.py`).
 
 Limits: a question that shares no word with its right document ("이 영화 감독은?") counts as unrelated.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterable, Sequence
 
+from bitsft.data.embeddings import Embed, unit_vectors
 from bitsft.data.quality.content_words import ContentWords
 from bitsft.data.quality.groundedness import Judged
-
-if TYPE_CHECKING:
-    import numpy as np
-
-Embed: TypeAlias = Callable[[list[str]], "np.ndarray"]
 
 SIGNATURE = (
     "relevance|method:share-of-question-content-words|words:light-stem|norm:nfc,casefold|v:1"
@@ -86,22 +81,11 @@ def embedding_similarity(
     Raises:
         ValueError: When `embed` returns another shape, or values that are not finite.
     """
-    import numpy as np
-
     if len(questions) != len(texts):
         raise ValueError(f"{len(questions)} questions for {len(texts)} texts; give one for each")
     if not questions:
         return []
-    vectors = np.asarray(embed([*questions, *texts]))
-    if vectors.ndim != 2 or len(vectors) != 2 * len(questions):
-        raise ValueError(
-            f"embed returned an array of shape {vectors.shape} for {2 * len(questions)} texts; it must "
-            "return one row of numbers for each text"
-        )
-    vectors = vectors.astype(np.float64)
-    if not np.isfinite(vectors).all():
-        raise ValueError("embed returned NaN or infinite values; give it texts that it can embed")
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-    first, second = vectors[: len(questions)], vectors[len(questions) :]
-    return [float(value) for value in np.clip((first * second).sum(axis=1), -1.0, 1.0)]
+    vectors = unit_vectors(embed, [*questions, *texts])
+    cosines = (vectors[: len(questions)] * vectors[len(questions) :]).sum(axis=1)
+    found: list[float] = cosines.clip(-1.0, 1.0).tolist()
+    return found

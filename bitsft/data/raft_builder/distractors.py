@@ -21,9 +21,9 @@ the row's own random order, until enough of them keep the rules.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from bitsft.data.answers import Answers
 from bitsft.data.normal_form import normal_form
-from bitsft.data.raft_builder.answers import Answers
-from bitsft.data.raft_builder.hard import Bm25Ranking
+from bitsft.data.raft_builder.bm25 import Bm25Ranking
 from bitsft.data.raft_builder.pool import ChunkPool
 from bitsft.data.seeded import generator
 

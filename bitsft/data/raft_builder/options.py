@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from bitsft.data.choices import check_choice
+
 
 @dataclass(frozen=True)
 class RaftOptions:
@@ -34,7 +36,6 @@ class RaftOptions:
             ("cot_without_oracle", self.cot_without_oracle, ("drop", "keep")),
             ("too_few", self.too_few, ("reject", "fewer")),
         ):
-            if value not in known:
-                raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, known))}")
+            check_choice(name, value, known)
         if not self.refusal.strip():
             raise ValueError("refusal is empty; give the sentence that refused rows answer with")

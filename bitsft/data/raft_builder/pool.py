@@ -13,10 +13,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bitsft.data.fields import RowError, check_text, is_missing, shorten
+from bitsft.data.hashing import stable_hash
 from bitsft.data.normal_form import normal_form
 from bitsft.data.raft_builder.chunks import split_text
 from bitsft.data.records import Record
-from bitsft.data.seeded import drawing_order, stable_hash
+from bitsft.data.seeded import drawing_order
 
 if TYPE_CHECKING:
     import numpy as np

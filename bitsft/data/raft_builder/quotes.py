@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from bitsft.data.choices import check_choice
 from bitsft.data.ledger import Ledger
 from bitsft.data.raft_notation import BEGIN_QUOTE, END_QUOTE, quotes_pair_up
 from bitsft.data.records import Record, as_records
@@ -52,8 +53,7 @@ def check_quotes(row: Mapping[str, Any], *, within: str = "oracle") -> list[str]
     Raises:
         ValueError: For another `within`.
     """
-    if within not in _WITHIN:
-        raise ValueError(f"within={within!r} must be one of {', '.join(map(repr, _WITHIN))}")
+    check_choice("within", within, _WITHIN)
     oracle = row.get("oracle_context")
     documents = [oracle] if within == "oracle" and oracle else texts_of(row.get("context"))
     return quotes_not_in(row.get("cot") or "", documents)
@@ -74,8 +74,7 @@ def check_quoted_records(
     Raises:
         ValueError: For another `within`, or a row that names no task.
     """
-    if within not in _WITHIN:
-        raise ValueError(f"within={within!r} must be one of {', '.join(map(repr, _WITHIN))}")
+    check_choice("within", within, _WITHIN)
     for record in as_records(rows, ledger):
         row = record.values
         if task_of(row).name != "raft":

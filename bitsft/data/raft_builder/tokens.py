@@ -2,15 +2,15 @@
 
     prompt + completion + end-of-sequence token, as one text; messages through the chat template
 
-which is what TRL trains on (trl 1.16.0, trl/trainer/sft_trainer.py, `_prepare_dataset`). `token_budget`
+which is what TRL trains on (`trained_text.py`). `token_budget`
 counts the same for whole data sets. The tokenizer's own truncation and padding are left as they were.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bitsft.data.tokenizer_state import unchanged
+from bitsft.data.trained_text import chat_text, with_eos
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,35 +34,21 @@ class TokenCounter:
         """Return the tokens of a formatted row, special tokens and the end of the sequence included."""
         shown = self._render(row)
         if isinstance(shown, str):
-            return self._count(self._with_eos(shown))
+            return self._count(with_eos(self._tokenizer, shown))
         if "text" in shown:
-            return self._count(self._with_eos(shown["text"]))
+            return self._count(with_eos(self._tokenizer, shown["text"]))
         if "messages" in shown:
-            return self._count_messages(shown, shown["messages"])
+            return self.of_text(chat_text(self._tokenizer, shown, shown["messages"]))
         prompt, completion = shown["prompt"], shown["completion"]
         if isinstance(prompt, str):
-            return self._count(self._with_eos(prompt + completion))
-        return self._count_messages(shown, prompt + completion)
+            return self._count(with_eos(self._tokenizer, prompt + completion))
+        return self.of_text(chat_text(self._tokenizer, shown, prompt + completion))
 
     def of_text(self, text: str) -> int:
         """Return the tokens of a part of a row, without special tokens."""
         return self._count(text, add_special_tokens=False)
 
-    def _count_messages(self, shown: Mapping[str, Any], messages: list[dict[str, str]]) -> int:
-        tools = shown.get("tools")
-        text = self._tokenizer.apply_chat_template(
-            messages,
-            tools=json.loads(tools) if isinstance(tools, str) else tools,
-            tokenize=False,
-            **(shown.get("chat_template_kwargs") or {}),
-        )
-        return self.of_text(text)
-
     def _count(self, text: str, add_special_tokens: bool = True) -> int:
         with unchanged(self._tokenizer):
             ids = self._tokenizer(text, add_special_tokens=add_special_tokens, verbose=False)
         return len(ids["input_ids"])
-
-    def _with_eos(self, text: str) -> str:
-        eos = self._tokenizer.eos_token
-        return text if eos is None or text.endswith(eos) else text + eos

@@ -16,6 +16,7 @@ A row without its oracle keeps at least one document.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from bitsft.data.choices import check_choice
 from bitsft.data.fields import RowError
 from bitsft.data.ledger import Ledger
 from bitsft.data.normal_form import normal_form
@@ -220,7 +221,6 @@ def _count_changes(record: Record, before: list[str], after: list[str], ledger: 
 def _check(max_tokens: int, cut: str, min_distractors: int) -> None:
     if max_tokens < 1:
         raise ValueError(f"max_tokens={max_tokens} must be at least 1")
-    if cut not in CUTS:
-        raise ValueError(f"cut={cut!r} must be one of {', '.join(map(repr, CUTS))}")
+    check_choice("cut", cut, CUTS)
     if min_distractors < 0:
         raise ValueError(f"min_distractors={min_distractors} must be 0 or more")

@@ -57,6 +57,23 @@ class UnreadableFileError(ValueError):
         return f"{self.source}: {self.reason}{detail}. {self.remedy}"
 
 
+def value_fault(number: int, message: str) -> Fault:
+    """The fault of a row of a typed table that holds what no row may hold (`plain_values.py`)."""
+    reason = "holds a value that is neither text nor number"
+    return Fault(
+        reason=reason,
+        place=f"row {number}",
+        said=f"{reason}: {message}",
+        remedy="Turn it into text, or leave its column out",
+        detail=message,
+    )
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what an exception says; its type where it says nothing."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def excerpt(text: str) -> str:
     """Return the start of a text, at most 200 characters, without its line end."""
     text = text.rstrip("\r\n")

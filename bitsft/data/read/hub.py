@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bitsft.data.fields import shorten
-from bitsft.data.read.faults import Fault, Row, UnreadableFileError
+from bitsft.data.read.faults import Fault, Row, UnreadableFileError, first_line, value_fault
 from bitsft.data.read.plain_values import NoPlainFormError, columns_to_change, plain_value
 
 _BATCH = 1000  # rows
@@ -97,7 +97,7 @@ def read_dataset(dataset: Any, source: str) -> Iterator[Row | Fault]:
         for number, row in enumerate(_rows_of(dataset)):
             yield _plain(row, number, change)
     except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:
-        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        message = first_line(error)
         remedy = "Repair the data set, or read the rows before that one only"
         if number < 0:
             raise UnreadableFileError(
@@ -139,11 +139,5 @@ def _plain(row: Any, number: int, change: list[str] | None) -> Row | Fault:
         for name in change:
             plain[name] = plain_value(plain[name])
     except NoPlainFormError as error:
-        return Fault(
-            reason="holds a value that is neither text nor number",
-            place=f"row {number}",
-            said=f"holds a value that is neither text nor number: {error}",
-            remedy="Turn it into text, or leave its column out with remove_columns",
-            detail=str(error),
-        )
+        return value_fault(number, str(error))
     return plain

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from bitsft.data.read.faults import Fault, Row, UnreadableFileError
+from bitsft.data.read.faults import Fault, Row, UnreadableFileError, first_line, value_fault
 from bitsft.data.read.plain_values import NoPlainFormError, columns_to_change, plain_value
 
 _BATCH = 1024  # rows
@@ -47,7 +47,7 @@ def read_parquet(path: str, source: str) -> Iterator[Row | Fault]:
     except UnreadableFileError:
         raise
     except broken as error:
-        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        message = first_line(error)
         if not rows:
             raise UnreadableFileError(
                 source, "not a Parquet file, or a broken one", message, _REMEDY
@@ -91,22 +91,12 @@ def _rows_of(
             for name in change:
                 row[name] = plain_value(row[name])
         except NoPlainFormError as error:
-            yield _value_fault(first + number, str(error))
+            yield value_fault(first + number, str(error))
         except broken as error:
-            yield _value_fault(first + number, str(error))
+            yield value_fault(first + number, str(error))
         else:
             yield row
 
 
 def _one_row(batch: Any, number: int) -> Row:
     return batch.slice(number, 1).to_pylist(maps_as_pydicts="strict")[0]
-
-
-def _value_fault(number: int, message: str) -> Fault:
-    return Fault(
-        reason="holds a value that is neither text nor number",
-        place=f"row {number}",
-        said=f"holds a value that is neither text nor number: {message}",
-        remedy="Turn it into text, or leave its column out",
-        detail=message,
-    )

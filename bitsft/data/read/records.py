@@ -156,6 +156,7 @@ def _read(
             first_problem = first_problem or str(error)
             rejected += 1
             ledger.count_in()
+            ledger.not_read.append(name)
             ledger.reject(
                 Record({}, name, number + 1),
                 stage=_STAGE,
@@ -187,6 +188,8 @@ def _said(name: str, fault: Fault) -> str:
 
 
 def _reject(name: str, number: int, fault: Fault, ledger: Ledger) -> None:
+    if fault.ends:
+        ledger.not_read.append(name)
     try:
         ledger.reject(
             Record({}, name, number),

@@ -195,7 +195,10 @@ def _sorted_files(folder: Path) -> Iterator[Path]:
     def order(name: str) -> tuple[str, str]:
         return unicodedata.normalize("NFC", name), name
 
-    for place, folders, files in os.walk(folder):
+    def refuse(error: OSError) -> None:
+        raise error  # os.walk leaves out without a word what it may not read
+
+    for place, folders, files in os.walk(folder, onerror=refuse):
         folders.sort(key=order)
         for file in sorted(files, key=order):
             path = Path(place, file)

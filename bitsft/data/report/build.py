@@ -19,6 +19,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from bitsft._extras import require
+from bitsft.data.atomic import atomic_path
 from bitsft.data.ledger import RejectedRow
 from bitsft.data.report.accounts import changes_section, overview_section, rejected_section
 from bitsft.data.report.balance import balance_section
@@ -38,7 +39,6 @@ from bitsft.data.report.token_budget import limits_of, token_budget_section
 from bitsft.data.report.tokens import Tokens
 from bitsft.data.report.visible import visible
 from bitsft.data.report.words import number, words
-from bitsft.data.atomic import atomic_path
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

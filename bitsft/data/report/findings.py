@@ -20,14 +20,13 @@ from bitsft.data.report.inputs import (
 )
 from bitsft.data.report.visible import cut
 from bitsft.data.report.words import number
+from bitsft.data.split.leaks import DISTRACTOR
 from bitsft.data.tasks import texts_of
 
 _MOST_CLUSTERED = 40
 _MOST_CONFLICTS = 20
 _MOST_WORST = 20
 _TEXT = 240
-# Splits share distractors as a rule: a text without its question (`split/leaks.py`).
-_NO_LEAK = ("distractor",)
 
 
 def duplicates_section(
@@ -92,7 +91,7 @@ def quality_section(quality: Mapping[str, Any] | None, text: dict[str, str]) -> 
     for place, (name, score) in enumerate(mapping_of(quality, "scores", "quality").items()):
         where = f"quality['scores'][{name!r}]"
         bins, caption = _histogram(score, where)
-        if bins is not None:
+        if bins is not None and any(bins.counts):  # a score that judged no row shows nothing
             chart = histogram(f"quality-{place}", name, bins)
             figures.append(Figure(name, chart, caption))
     if figures:
@@ -131,9 +130,7 @@ def leaks_section(leaks: Mapping[str, Any] | None, text: dict[str, str]) -> Sect
         )
     shared = mappings_of(leaks, "shared", "leaks")
     where = "leaks['shared']"
-    found = sum(
-        count_of(item, "rows", where) for item in shared if item.get("kind") not in _NO_LEAK
-    )
+    found = sum(count_of(item, "rows", where) for item in shared if item.get("kind") != DISTRACTOR)
     note = (
         Note(text["leaks_found"].format(count=number(found)), "bad")
         if found
@@ -152,7 +149,7 @@ def leaks_section(leaks: Mapping[str, Any] | None, text: dict[str, str]) -> Sect
     if lines:
         titles = (text["splits"], text["kind"], text["rows"], text["share"])
         section.blocks.append(Table("", titles, tuple(lines)))
-        if any(item.get("kind") in _NO_LEAK for item in shared):
+        if any(item.get("kind") == DISTRACTOR for item in shared):
             section.blocks.append(Note(text["distractors"]))
     return section
 

@@ -7,27 +7,25 @@
                                    `build_report` takes under these names; all of it optional
     rejected.jsonl                 the rejected rows, one a line (`ledger.py`), optional
 
-Where a split is there in both formats, the Parquet file is read. Rows are turned into Python objects
-one at a time (JSONL) or a thousand at a time (Parquet), so that a million of them need the memory of the
-file and not of a million dicts.
+Where a split is there in both formats, the Parquet file is read.
 """
 
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from bitsft.data.ledger import RejectedRow
 from bitsft.data.report.build import build_report
 from bitsft.data.report.inputs import check_mapping, mapping_of, mappings_of
 from bitsft.data.report.pairs import Formatter, Row
+from bitsft.data.report.stored_rows import JsonLinesRows, ParquetRows, parsed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 SPLITS = ("train", "validation", "test")
-_BATCH = 1000
 
 
 def report_from_folder(
@@ -99,78 +97,6 @@ def report_from_folder(
     )
 
 
-class JsonLinesRows(Sequence[Row]):
-    """The rows of a JSONL file, each parsed when it is asked for.
-
-    Args:
-        path: The file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        # By "\n" alone: str.splitlines would break a row at U+2028.
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-        self._lines = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        if isinstance(index, slice):
-            return [_parsed(self._path, number, line) for number, line in self._lines[index]]
-        return _parsed(self._path, *self._lines[index])
-
-
-class ParquetRows(Sequence[Row]):
-    """The rows of a Parquet file, turned into Python objects when they are asked for.
-
-    Args:
-        path: The file.
-
-    Raises:
-        ValueError: When it is no Parquet file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        import pyarrow.parquet
-
-        try:
-            self._table: pyarrow.Table = pyarrow.parquet.read_table(path)
-        except (pyarrow.ArrowException, OSError) as error:
-            raise ValueError(f"{path} cannot be read as Parquet: {error}") from error
-
-    def __len__(self) -> int:
-        return self._table.num_rows
-
-    def __iter__(self) -> Iterator[Row]:
-        for batch in self._table.to_batches(max_chunksize=_BATCH):
-            yield from batch.to_pylist()
-
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"row {index} of {len(self)}")
-        return self._table.slice(index % len(self), 1).to_pylist()[0]
-
-
-def _parsed(path: Path, number: int, line: bytes) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path}, line {number} is no JSON: {error}. Write the file anew"
-        ) from error
-
-
 def _manifest(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
@@ -197,7 +123,7 @@ def _rejected_rows(path: Path) -> Iterator[RejectedRow]:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
-            values = check_mapping(_parsed(path, number, line), f"{path}, line {number}")
+            values = check_mapping(parsed(path, number, line), f"{path}, line {number}")
             row_number, reason = values.get("row_number"), values.get("reason")
             if not isinstance(row_number, int) or not isinstance(reason, str):
                 raise ValueError(

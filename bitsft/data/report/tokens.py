@@ -1,8 +1,7 @@
 """Rows as tokens: how many, where one ends and the next begins, and which of them are learned.
 
-The counts follow TRL 1.16 (trl/trainer/sft_trainer.py, `tokenize_fn`): a text completion gets the
-end-of-sequence token, messages go through the chat template, and a token has no loss as long as the
-tokens of the prompt alone and those of the whole row agree.
+The counts follow TRL (`trained_text.py`): a token has no loss as long as the tokens of the prompt alone and
+those of the whole row agree.
 
 A byte-level tokenizer may need several tokens for one character. Such tokens have no text of their
 own: they are shown as one piece that says how many they are. Limits: a slow tokenizer knows no
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitsft._extras import require
 from bitsft.data.report.pairs import Pair
+from bitsft.data.trained_text import chat_text, ids_of, in_common, with_eos
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -68,10 +68,10 @@ class Tokens:
         counts = []
         for is_messages, group in itertools.groupby(pairs, key=lambda pair: pair.is_messages):
             while batch := [self._render(pair) for pair in itertools.islice(group, _BATCH)]:
-                prompts = self._ids([prompt for prompt, _ in batch], not is_messages)
-                wholes = self._ids([whole for _, whole in batch], not is_messages)
+                prompts = ids_of(self.tokenizer, [prompt for prompt, _ in batch], not is_messages)
+                wholes = ids_of(self.tokenizer, [whole for _, whole in batch], not is_messages)
                 counts += [
-                    (_common(prompt, whole), len(whole))
+                    (in_common(prompt, whole), len(whole))
                     for prompt, whole in zip(prompts, wholes, strict=True)
                 ]
         return counts
@@ -80,10 +80,10 @@ class Tokens:
         """Return the tokens of a row in order, each as a piece of its text."""
         prompt, whole = self._render(pair)
         add_special_tokens = not pair.is_messages
-        (prompt_ids,) = self._ids([prompt], add_special_tokens)
+        (prompt_ids,) = ids_of(self.tokenizer, [prompt], add_special_tokens)
         if not self.tokenizer.is_fast:
-            (ids,) = self._ids([whole], add_special_tokens)
-            masked = _common(prompt_ids, ids)
+            (ids,) = ids_of(self.tokenizer, [whole], add_special_tokens)
+            masked = in_common(prompt_ids, ids)
             return [
                 Piece(self.tokenizer.decode([i]), n >= masked, 1, i in self._special)
                 for n, i in enumerate(ids)
@@ -94,7 +94,7 @@ class Tokens:
             return_offsets_mapping=True,
             verbose=False,
         )
-        masked = _common(prompt_ids, encoded["input_ids"])
+        masked = in_common(prompt_ids, encoded["input_ids"])
         return list(self._pieces(whole, encoded["input_ids"], encoded["offset_mapping"], masked))
 
     def _pieces(
@@ -125,10 +125,7 @@ class Tokens:
     def _render(self, pair: Pair) -> tuple[str, str]:
         """Return the prompt and the whole row as texts that a tokenizer takes."""
         if isinstance(pair.prompt, str) and isinstance(pair.completion, str):
-            eos = self.tokenizer.eos_token
-            completion = pair.completion
-            if eos is not None and not completion.endswith(eos):
-                completion += eos
+            completion = with_eos(self.tokenizer, pair.completion)
             return _writable(pair.prompt), _writable(pair.prompt + completion)
         messages = [*pair.prompt, *pair.completion]
         return (
@@ -139,9 +136,7 @@ class Tokens:
     def _template(self, messages: list[Any], generation_prompt: bool) -> str:
         errors = require("jinja2.exceptions", "data")
         try:
-            return self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=generation_prompt
-            )
+            return chat_text(self.tokenizer, {}, messages, generation_prompt)
         except errors.TemplateError as error:
             roles = [message.get("role") for message in messages]
             raise ValueError(
@@ -149,20 +144,7 @@ class Tokens:
                 "Give a formatter that returns messages this model knows"
             ) from error
 
-    def _ids(self, texts: list[str], add_special_tokens: bool) -> list[list[int]]:
-        return self.tokenizer(
-            texts,
-            add_special_tokens=add_special_tokens,
-            return_attention_mask=False,
-            verbose=False,
-        )["input_ids"]
-
 
 def _writable(text: str) -> str:
     """Put "?" for half a surrogate pair, which no tokenizer takes; the positions stay."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _common(prompt: list[int], whole: list[int]) -> int:
-    pairs = zip(prompt, whole, strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))

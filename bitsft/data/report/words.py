@@ -6,6 +6,8 @@ they are.
 
 from typing import Any
 
+from bitsft.data.choices import check_choice
+
 LANGUAGES = ("en", "ko")
 
 # key -> (English, Korean)
@@ -198,8 +200,7 @@ def words(language: str) -> dict[str, str]:
     Raises:
         ValueError: For a language other than `"en"` and `"ko"`.
     """
-    if language not in LANGUAGES:
-        raise ValueError(f"language={language!r} is not known; use one of {', '.join(LANGUAGES)}")
+    check_choice("language", language, LANGUAGES)
     column = LANGUAGES.index(language)
     return {key: texts[column] for key, texts in _WORDS.items()}
 

@@ -20,8 +20,9 @@ import logging
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
+from bitsft.data.choices import check_choice
 from bitsft.data.fields import RowError, is_missing
 from bitsft.data.records import Record
 from bitsft.data.split.groups import BY_CLUSTER, BY_DOCUMENT, BY_QUESTION, BY_ROW, Groups
@@ -128,8 +129,7 @@ class Assigner:
         cluster_of: ClusterOf | None,
     ) -> None:
         self._ratios = check_ratios(ratios)
-        if method not in ("hash", "exact"):
-            raise ValueError(f"method={method!r} is not known; use 'hash' or 'exact'")
+        check_choice("method", method, get_args(Method))
         if not isinstance(seed, int) or isinstance(seed, bool):
             raise ValueError(f"seed={seed!r} must be an integer")
         self._group_by, self._stratify_by = group_by, stratify_by

@@ -16,6 +16,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from bitsft.data.atomic import atomic_path
+from bitsft.data.choices import check_choice
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
 from bitsft.data.split.card import CARD, dataset_card
@@ -33,7 +35,6 @@ from bitsft.data.split.manifest import (
 )
 from bitsft.data.split.records import Split
 from bitsft.data.split.summary import Summary
-from bitsft.data.atomic import atomic_path
 from bitsft.data.write.columns import Columns
 from bitsft.data.write.parquet import write_parquet
 
@@ -82,8 +83,7 @@ def write_split(
             for settings that have none in JSON. Nothing is replaced then.
         FileNotFoundError: When one of `inputs` does not exist.
     """
-    if format not in ("parquet", "jsonl"):
-        raise ValueError(f"format={format!r} is not known; use 'parquet' or 'jsonl'")
+    check_choice("format", format, ("parquet", "jsonl"))
     target = Path(folder)
     files = {part: f"{part}.{format}" for part in split.names}
     earlier = check_folder(target, {*files.values(), CARD}, beside=beside, overwrite=overwrite)

@@ -1,18 +1,16 @@
 """Keys: by what a row belongs together with others; texts as 16-byte digests.
 
 Two texts are the same here when their normal forms are, the same as for exact duplicates
-(`duplicates/normal_form.py`): NFC, casefold, without white space and characters that show nothing.
+(`normal_form.py`): NFC, casefold, without white space and characters that show nothing.
 
-A digest is BLAKE2b (RFC 7693) with its kind as the personalization, so that a document and a question
-with the same text differ, and so that no result depends on `PYTHONHASHSEED`.
+A key is a `digest` of its kind, so that a document and a question with the same text differ.
 """
 
-import json
 from collections.abc import Hashable, Mapping
-from hashlib import blake2b
 from typing import Any
 
 from bitsft.data.fields import is_missing, shorten
+from bitsft.data.hashing import digest, one_form
 from bitsft.data.normal_form import normal_form
 from bitsft.data.records import Record
 from bitsft.data.tasks import Task, task_of
@@ -24,15 +22,6 @@ DOCUMENT, QUESTION, COLUMN, ROW, CLUSTER = (
     b"row",
     b"cluster",
 )
-
-_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=repr).encode
-
-
-def digest(kind: bytes, text: str) -> bytes:
-    """Return the 16-byte digest of a text as one of a kind."""
-    # A text from outside the pipeline may hold half of a surrogate pair.
-    data = text.encode("utf-8", "surrogatepass")
-    return blake2b(data, digest_size=16, person=kind).digest()
 
 
 def checked_task(record: Record) -> Task:
@@ -50,7 +39,9 @@ def checked_task(record: Record) -> Task:
 
 
 def question_key(record: Record, task: Task) -> bytes | None:
-    """Digest of what the row asks, or asked before it was augmented; None where nothing is asked (a dialogue of one message).
+    """Digest of what the row asks, or asked before it was augmented.
+
+    None where nothing is asked (a dialogue of one message).
 
     Raises:
         ValueError: When the row has not the columns of its task.
@@ -59,7 +50,7 @@ def question_key(record: Record, task: Task) -> bytes | None:
         text = normal_form(task.group_text(record.values))
     except (KeyError, TypeError, IndexError) as error:
         raise _not_checked(record, task) from error
-    return digest(QUESTION, text) if text else None
+    return digest(text, QUESTION) if text else None
 
 
 def document_keys(record: Record, task: Task) -> list[bytes]:
@@ -72,7 +63,7 @@ def document_keys(record: Record, task: Task) -> list[bytes]:
         texts = [normal_form(text) for text in task.document_texts(record.values)]
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise _not_checked(record, task) from error
-    return [digest(DOCUMENT, text) for text in texts if text]
+    return [digest(text, DOCUMENT) for text in texts if text]
 
 
 def column_key(values: Mapping[str, Any], column: str) -> bytes | None:
@@ -80,26 +71,19 @@ def column_key(values: Mapping[str, Any], column: str) -> bytes | None:
     value = values.get(column)
     if is_missing(value):
         return None
-    text = normal_form(value) if isinstance(value, str) else _as_json(value)
-    return digest(COLUMN, text)
+    text = normal_form(value) if isinstance(value, str) else one_form(value)
+    return digest(text, COLUMN)
 
 
 def row_key(values: Mapping[str, Any]) -> bytes:
     """Digest of the row as a whole, but for its `id` and for columns without a value."""
     kept = {name: part for name, part in values.items() if part is not None and name != "id"}
-    return digest(ROW, _as_json(kept))
+    return digest(one_form(kept), ROW)
 
 
 def cluster_key(label: Hashable) -> bytes:
     """Digest of the label of a cluster."""
-    return digest(CLUSTER, f"{type(label).__name__} {label}")
-
-
-def _as_json(value: Any) -> str:
-    try:
-        return _encode(value)
-    except TypeError:  # names of several types, which cannot be sorted
-        return repr(value)
+    return digest(f"{type(label).__name__} {label}", CLUSTER)
 
 
 def _not_checked(record: Record, task: Task) -> ValueError:

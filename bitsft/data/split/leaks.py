@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bitsft.data.hashing import digest
 from bitsft.data.normal_form import normal_form
 from bitsft.data.records import Record
 from bitsft.data.split.assign import ClusterOf
@@ -31,7 +32,6 @@ from bitsft.data.split.keys import (
     checked_task,
     cluster_key,
     column_key,
-    digest,
     document_keys,
     question_key,
     row_key,
@@ -39,7 +39,7 @@ from bitsft.data.split.keys import (
 from bitsft.data.tasks import Task, texts_of
 
 _EXAMPLES = 3
-_DISTRACTOR = "distractor"
+DISTRACTOR = "distractor"  # the kind that splits share as a rule
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class LeakReport:
     @property
     def leaking(self) -> tuple[Leak, ...]:
         """The leaks, without the distractors and without those of 0 rows."""
-        return tuple(leak for leak in self.leaks if leak.rows and leak.kind != _DISTRACTOR)
+        return tuple(leak for leak in self.leaks if leak.rows and leak.kind != DISTRACTOR)
 
     def as_dict(self) -> dict[str, Any]:
         """The counts, for a manifest and the report: each kind and pair of splits, also those of 0."""
@@ -109,7 +109,7 @@ class LeakReport:
             lines.append(
                 f"  {leak.kind}: {leak.rows:,} of {total:,} rows of {leak.split} "
                 f"({leak.rows / total:.2%}) share one with {leak.other}, e.g. row {own:,} with its "
-                f"row {other:,}" + (" (for your information)" if leak.kind == _DISTRACTOR else "")
+                f"row {other:,}" + (" (for your information)" if leak.kind == DISTRACTOR else "")
             )
         if self.without_task:
             lines.append(
@@ -180,7 +180,7 @@ def find_leaks(
             raise ValueError(f"columns names {column!r}, but no row has a value there")
     leaks = [leak for kind, keys in found.items() for leak in _shared(kind, keys, list(splits))]
     if len(distractors):
-        leaks += _shared(_DISTRACTOR, distractors, list(splits), oracles)
+        leaks += _shared(DISTRACTOR, distractors, list(splits), oracles)
     return LeakReport(counts, tuple(leaks), without_task)
 
 
@@ -204,7 +204,7 @@ class _Keys:
 
 def _distractor_keys(record: Record, task: Task, own: Sequence[bytes]) -> list[bytes]:
     texts = (normal_form(text) for text in texts_of(record.values.get("context")))
-    keys = dict.fromkeys(digest(DOCUMENT, text) for text in texts if text)
+    keys = dict.fromkeys(digest(text, DOCUMENT) for text in texts if text)
     return [key for key in keys if key not in own]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from bitsft.data.budget.lengths import quantile
 from bitsft.data.fields import is_missing
 from bitsft.data.records import Record
 from bitsft.data.tasks import TASKS, texts_of
@@ -59,16 +60,15 @@ class Summary:
         self.lengths["answer"].append(len(task.answer_text(record.values)))
 
     def percentiles(self) -> dict[str, dict[str, int]]:
-        """Characters of each part that rows have: p50, p95 (nearest rank) and max."""
+        """Characters of each part that rows have: p50, p95 (`quantile`) and max."""
         shown = {}
         for part, lengths in self.lengths.items():
             if lengths:
                 ordered = sorted(lengths)
-                last = len(ordered) - 1
                 shown[part] = {
-                    "p50": ordered[last // 2],
-                    "p95": ordered[-(-95 * len(ordered) // 100) - 1],
-                    "max": ordered[last],
+                    "p50": quantile(ordered, 0.5),
+                    "p95": quantile(ordered, 0.95),
+                    "max": ordered[-1],
                 }
         return shown
 

@@ -3,9 +3,9 @@
 A `.jsonl` file takes each row as it comes. A `.parquet` file needs to know all columns before its first
 row, so the rows wait in a `Spool` until the last one has been seen. Memory does not grow with the rows
 in either case, the same records give the same bytes, and the file is replaced as a whole or not at all
-(`../atomic.py`).
+(`atomic.py`).
 
-What a row may hold: `../json_line.py`. What a Parquet column may hold: `columns.py`; reading the file back
+What a row may hold: `json_line.py`. What a Parquet column may hold: `columns.py`; reading the file back
 gives the same rows, with None for each column that a row lacks.
 """
 
@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bitsft.data.atomic import atomic_path
+from bitsft.data.json_line import json_line
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record, as_records
-from bitsft.data.atomic import atomic_path
-from bitsft.data.write.columns import Columns
-from bitsft.data.json_line import json_line
-from bitsft.data.write.parquet import tables, write_parquet
 from bitsft.data.spool import Spool
+from bitsft.data.write.columns import Columns
+from bitsft.data.write.parquet import tables, write_parquet
 
 if TYPE_CHECKING:
     import datasets

@@ -225,7 +225,7 @@ def test_the_rows_are_left_as_they_were(tokenizer: PreTrainedTokenizerFast) -> N
     [
         ([], 10, {}, "there are no rows to count"),
         (PAIRS, 0, {}, "max_length=0 must be at least 1"),
-        (PAIRS, 10, {"truncation_mode": "middle"}, "truncation_mode='middle' must be"),
+        (PAIRS, 10, {"truncation_mode": "middle"}, "truncation_mode='middle' is not known"),
         (
             [{"q": "a", "a": "b"}],
             10,

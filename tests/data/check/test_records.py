@@ -258,3 +258,15 @@ def test_wrong_options_are_errors_before_the_first_row(
     options = {"task": "koalpaca", **options}
     with pytest.raises(ValueError, match=message):
         check_records([], options.pop("task"), ledger=Ledger(), **options)
+
+
+def test_what_stages_added_stays_in_rows_that_were_checked_before() -> None:
+    row = {"instruction": "쉽게 말해\n\n수도는?", "output": "서울", "group": "수도는?", "augmented": "instruction", "repeat": 1}  # fmt: skip
+    ledger = Ledger()
+    (raw,) = check_records([row], "koalpaca", ledger=ledger)
+    assert set(raw.values) == {"instruction", "output", "task"}
+    assert ledger.columns_left_out == {"group": 1, "augmented": 1, "repeat": 1}
+    ledger = Ledger()
+    (again,) = check_records([{**row, "task": "koalpaca"}], None, ledger=ledger)
+    assert again.values == {**row, "task": "koalpaca"}
+    assert not ledger.columns_left_out

@@ -7,8 +7,6 @@ from bitsft.data.quality.groundedness import (
     VERDICT,
     Judged,
     groundedness,
-    is_refusal,
-    is_verdict,
 )
 
 DOCUMENTS = ["서울은 대한민국의 수도이다. 1394년에 한양으로 도읍을 옮겼다.", "부산은 항구이다."]
@@ -50,16 +48,6 @@ def test_of_several_answers_the_best_counts() -> None:
 )
 def test_not_judged(answer: str, reason: str) -> None:
     assert groundedness(answer, DOCUMENTS) == Judged(None, reason)
-
-
-def test_verdicts_and_refusals_are_whole_answers() -> None:
-    assert is_verdict("○")
-    assert not is_verdict("")
-    assert not is_verdict("예를 들면 서울")
-    assert not is_refusal("서울")
-    assert is_refusal("unbekannt", refusals=("unbekannt",))
-    long = "그 이유는 알 수 없지만 " + "서울은 대한민국의 수도이며 " * 6
-    assert not is_refusal(long)
 
 
 def test_the_signature() -> None:

@@ -259,7 +259,10 @@ def test_the_counts_are_logged(caplog: pytest.LogCaptureFixture) -> None:
         ({"hard": -1}, "hard=-1"),
         ({"near_copy": 2}, "near_copy=2"),
         ({"distractors": -1}, "distractors=-1"),
-        ({"missing_oracle": "drop"}, "missing_oracle='drop' must be one of 'answer', 'refuse'"),
+        (
+            {"missing_oracle": "drop"},
+            "missing_oracle='drop' is not known; use 'answer' or 'refuse'",
+        ),
         ({"cot_without_oracle": "x"}, "cot_without_oracle='x'"),
         ({"too_few": "x"}, "too_few='x'"),
         ({"refusal": " "}, "refusal is empty"),

@@ -5,10 +5,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitsft.data.answers import Answers
 from bitsft.data.ledger import Ledger
 from bitsft.data.normal_form import normal_form
 from bitsft.data.raft_builder import RaftCounts, build_raft
-from bitsft.data.raft_builder.answers import Answers
 
 # Few letters, so that copies, parts of each other and answers in the wrong place do occur.
 LETTERS = st.sampled_from(

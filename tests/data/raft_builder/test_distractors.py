@@ -1,8 +1,8 @@
 import pytest
 
-from bitsft.data.raft_builder.answers import Answers
+from bitsft.data.answers import Answers
+from bitsft.data.raft_builder.bm25 import Bm25Ranking
 from bitsft.data.raft_builder.distractors import Drawn, draw_distractors
-from bitsft.data.raft_builder.hard import Bm25Ranking
 from bitsft.data.raft_builder.pool import ChunkPool
 
 ORACLE = "서울은 대한민국의 수도이다. 한강이 흐른다."

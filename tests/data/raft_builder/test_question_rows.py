@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from bitsft.data.answers import Answers
 from bitsft.data.fields import RowError
-from bitsft.data.raft_builder.answers import Answers
 from bitsft.data.raft_builder.question_rows import QuestionRow
 
 DOCUMENTS = {"7": "서울은 수도이다."}

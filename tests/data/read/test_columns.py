@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 
 from bitsft.data.read.columns import Columns
@@ -34,3 +36,15 @@ def test_missing_columns() -> None:
         ValueError, match=r"a.jsonl: columns names 'x', but the file has \['z', 'q'\]"
     ):
         columns.refuse_missing()
+
+
+def test_a_name_in_nfd_is_the_same_name() -> None:
+    nfd = unicodedata.normalize("NFD", "질문")
+    assert nfd != "질문"
+    columns = Columns({"instruction": "질문"}, "a.csv")
+    assert columns.rename({nfd: "수도는?", "답": "서울"}) == {
+        "답": "서울",
+        "instruction": "수도는?",
+    }
+    assert columns.missing() == []
+    assert Columns({"instruction": nfd}, "a.csv").rename({"질문": "왜?"}) == {"instruction": "왜?"}

@@ -106,6 +106,11 @@ def test_quality() -> None:
     assert table.rows[0][2:4] == ("수도는?", "런던")
 
 
+def test_a_score_that_judged_no_row_has_no_empty_chart() -> None:
+    report = quality_report([{"task": "classification", "text": "좋은 영화다", "label": "긍정"}])
+    assert quality_section(report.as_dict(), TEXT) is None
+
+
 def test_scores_as_values() -> None:
     section = quality_section({"scores": {"a": [0.1, 0.9], "b": {"values": [1, 2]}}}, TEXT)
     (figures,) = of_kind(section, Figures)

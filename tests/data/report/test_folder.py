@@ -3,14 +3,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pyarrow
-import pyarrow.parquet
 import pytest
 
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
 from bitsft.data.report import report_from_folder
-from bitsft.data.report.folder import JsonLinesRows, ParquetRows
 from bitsft.data.split import split_records, write_split
 from tests.data.report.rows import asked
 
@@ -73,30 +70,6 @@ def test_splits_that_the_manifest_names(tmp_path: Path) -> None:
     page = body(report_from_folder(tmp_path))
     assert "held_out" in page
     assert "outside" not in page
-
-
-def test_rows_of_a_jsonl_file(tmp_path: Path) -> None:
-    path = tmp_path / "train.jsonl"
-    path.write_bytes('\ufeff{"a": "줄\u2028바꿈"}\r\n\n{"a": 2}'.encode())
-    rows = JsonLinesRows(path)
-    assert list(rows) == [{"a": "줄\u2028바꿈"}, {"a": 2}]
-    assert (len(rows), rows[-1], rows[0:1]) == (2, {"a": 2}, [{"a": "줄\u2028바꿈"}])
-
-
-def test_rows_of_a_parquet_file(tmp_path: Path) -> None:
-    path = tmp_path / "train.parquet"
-    values = [{"a": n, "b": ["글"] * (n % 3)} for n in range(2500)]
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(values), path)
-    rows = ParquetRows(path)
-    assert list(rows) == values
-    assert (len(rows), rows[2001], rows[-1], rows[3:5]) == (
-        2500,
-        values[2001],
-        values[-1],
-        values[3:5],
-    )
-    with pytest.raises(IndexError, match="row 2500 of 2500"):
-        rows[2500]
 
 
 def test_no_folder_and_no_rows(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def test_both_languages_fill_in_the_same_names() -> None:
 
 
 def test_an_unknown_language() -> None:
-    with pytest.raises(ValueError, match="language='fr' is not known; use one of en, ko"):
+    with pytest.raises(ValueError, match="language='fr' is not known; use 'en' or 'ko'"):
         words("fr")
 
 

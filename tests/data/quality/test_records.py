@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from bitsft.data.ledger import Ledger
+from bitsft.data.quality.records import quality_records, quality_report
 from bitsft.data.quality.report import QualityReport
-from bitsft.data.quality.review import quality_records, quality_report
 from bitsft.data.records import Record
 
 
@@ -102,7 +102,7 @@ def test_the_second_opinion() -> None:
 
 def test_batches_of_the_embedder_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = quality_report(ROWS, embed=embed, signature="a").as_dict()
-    monkeypatch.setattr("bitsft.data.quality.review._BATCH", 3)
+    monkeypatch.setattr("bitsft.data.quality.records._BATCH", 3)
     assert quality_report(ROWS, embed=embed, signature="a").as_dict() == whole
 
 

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from bitsft.data.raft_builder.hard import Bm25Ranking, character_pairs
-from bitsft.data.seeded import stable_hash
+from bitsft.data.hashing import stable_hash
+from bitsft.data.raft_builder.bm25 import Bm25Ranking, character_pairs
 
 TEXTS = ["부산은 항구 도시이다.", "서울에서 한강이 흐른다.", "서울은 수도이다.", "사과는 과일이다."]
 
@@ -63,7 +63,7 @@ def test_other_terms() -> None:
 
 def test_the_same_in_every_process() -> None:
     code = (
-        "import numpy as np; from bitsft.data.raft_builder.hard import Bm25Ranking\n"
+        "import numpy as np; from bitsft.data.raft_builder.bm25 import Bm25Ranking\n"
         "texts = [f'서울 도시 {n % 7} 강 {n % 3}' for n in range(60)]\n"
         "print(list(Bm25Ranking(texts, np.arange(60, dtype=np.uint64)).best('도시 3 강 1', 9)))"
     )

@@ -2,7 +2,7 @@ import unicodedata
 
 import pytest
 
-from bitsft.data.raft_builder.answers import Answers
+from bitsft.data.answers import Answers
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from bitsft.data.duplicates.written import check_by, compared_parts, row_key, written
+from bitsft.data.duplicates.compared import check_by, compared_parts, row_key, written
 
 RAFT = {
     "task": "raft",

@@ -17,9 +17,10 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from bitsft.data.embeddings import Embed
 from bitsft.data.ledger import Ledger
 from bitsft.data.quality.language import shares
-from bitsft.data.quality.relevance import Embed, embedding_similarity
+from bitsft.data.quality.relevance import embedding_similarity
 from bitsft.data.quality.report import QualityReport
 from bitsft.data.quality.row_scores import SCORES, RowScores, RowTexts, score_row
 from bitsft.data.records import Record, as_records

@@ -1,0 +1,13 @@
+import pytest
+
+from bitsft.data.choices import check_choice
+
+
+@pytest.mark.parametrize("value", ["c", "", None, ["a"]])
+def test_what_is_not_known_is_refused_with_what_is(value: object) -> None:
+    with pytest.raises(ValueError, match="^how=.* is not known; use 'a', 'b' or 'd'$"):
+        check_choice("how", value, ("a", "b", "d"))
+
+
+def test_what_is_known_passes() -> None:
+    check_choice("how", "a", ("a", "b"))
