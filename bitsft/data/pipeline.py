@@ -43,6 +43,7 @@ from bitsft.data.split import Split, SplitReport, split_records, write_split
 from bitsft.data.split.assign import Method
 from bitsft.data.split.card import CARD
 from bitsft.data.split.folder import check_folder
+from bitsft.data.split.lock import only_writer
 from bitsft.data.split.ratios import RATIOS
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ REJECTED = "rejected.jsonl"
 REPORT = "report.html"
 NEAR = "near_duplicates.jsonl"
 _EXAMPLES = 40  # rows of the review file that go into the report
-BESIDE = (REJECTED, NEAR, REPORT)  # what stands beside the files that write_split writes
+BESIDE = (REPORT,)  # is made of the finished folder, so its manifest cannot name it
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def prepare(
 
     Raises:
         ValueError: For a wrong setting, a source in which nothing is readable, rows of which none
-            passes, or a folder that holds something else.
+            passes, or a folder that holds something else or that another run is writing to.
         FileNotFoundError: When there is no such source.
         ImportError: When a part needs an extra that is not installed.
     """
@@ -162,74 +163,74 @@ def prepare(
     found, labels = DuplicateReport(), BalanceReport("label")
     scores = QualityReport() if quality else None
     files = [f"{part}.{format}" for part in ratios]
-    check_folder(target, [*files, CARD], beside=BESIDE, overwrite=overwrite)
-    # Names that write_split takes for its own: the files get their real ones with all the others.
+    check_folder(target, [*files, CARD, REJECTED, NEAR], beside=BESIDE, overwrite=overwrite)
+    # Names of unfinished files: they get their real ones with all the others.
     rejected, review = target / f".{REJECTED}.part", target / f".{NEAR}.part.jsonl"
     made = not target.exists()
     target.mkdir(parents=True, exist_ok=True)
-    try:
-        with Ledger(rejected, strict=strict) as ledger:
-            records = read_records(source, ledger=ledger, **(reading or {}))
-            records = check_records(records, task, ledger=ledger, **(checking or {}))
-            records = clean_records(records, cleaning, ledger=ledger)
-            records = drop_exact_duplicates(records, ledger=ledger, by=duplicates_by, report=found)
-            if near is not None:
-                records = drop_near_duplicates(
-                    records,
-                    ledger=ledger,
-                    by=duplicates_by,
-                    threshold=near,
-                    processes=processes,
-                    review_path=review,
-                    report=found,
+    with only_writer(target):
+        try:
+            with Ledger(rejected, strict=strict) as ledger:
+                records = read_records(source, ledger=ledger, **(reading or {}))
+                records = check_records(records, task, ledger=ledger, **(checking or {}))
+                records = clean_records(records, cleaning, ledger=ledger)
+                records = drop_exact_duplicates(
+                    records, ledger=ledger, by=duplicates_by, report=found
                 )
-            if scores is not None:
-                records = quality_records(records, ledger=ledger, report=scores)
-            records = _counted(records, labels)
-            split = split_records(
-                records,
-                ratios,
-                group_by=group_by,
-                stratify_by=stratify_by,
-                method=method,
-                seed=seed,
+                if near is not None:
+                    records = drop_near_duplicates(
+                        records,
+                        ledger=ledger,
+                        by=duplicates_by,
+                        threshold=near,
+                        processes=processes,
+                        review_path=review,
+                        report=found,
+                    )
+                if scores is not None:
+                    records = quality_records(records, ledger=ledger, report=scores)
+                split = split_records(
+                    _counted(records, labels),
+                    ratios,
+                    group_by=group_by,
+                    stratify_by=stratify_by,
+                    method=method,
+                    seed=seed,
+                    ledger=ledger,
+                )
+            manifest = write_split(
+                split,
+                target,
                 ledger=ledger,
+                format=format,
+                name=name or target.resolve().name,
+                licence=licence,
+                settings=settings,
+                packages=["datasketch"] if near is not None else [],
+                findings={
+                    "changes_examples": changes_examples(ledger),
+                    "duplicates": found.as_dict() | _examples(found, review),
+                    "quality": scores and scores.as_dict() | {"worst": scores.worst_rows()},
+                    "budgets": _budgets(split, tokenizer, max_length, formatter),
+                },
+                moved={REJECTED: rejected} | ({} if near is None else {NEAR: review}),
+                beside=BESIDE,
+                overwrite=overwrite,
+                locked=True,
             )
-        manifest = write_split(
-            split,
-            target,
-            ledger=ledger,
-            format=format,
-            name=name or target.resolve().name,
-            licence=licence,
-            settings=settings,
-            packages=["datasketch"] if near is not None else [],
-            findings={
-                "changes_examples": changes_examples(ledger),
-                "duplicates": found.as_dict() | _examples(found, review),
-                "quality": scores and scores.as_dict() | {"worst": scores.worst_rows()},
-                "budgets": _budgets(split, tokenizer, max_length, formatter),
-            },
-            beside=BESIDE,
-            overwrite=overwrite,
-        )
-    except BaseException:
-        rejected.unlink(missing_ok=True)
-        review.unlink(missing_ok=True)
-        if made and not any(target.iterdir()):
-            target.rmdir()
-        raise
-    ledger.check_balance()
-    rejected.replace(target / REJECTED)
-    if near is None:
-        (target / NEAR).unlink(missing_ok=True)  # of an earlier run
-    else:
-        review.replace(target / NEAR)
-    if report:
-        page = report_from_folder(
-            target, title=name, tokenizer=tokenizer, formatter=formatter, language=language
-        )
-        write_report(page, target / REPORT)
+        except BaseException:
+            rejected.unlink(missing_ok=True)
+            review.unlink(missing_ok=True)
+            if made and not any(target.iterdir()):
+                target.rmdir()
+            raise
+        ledger.check_balance()
+        (target / REPORT).unlink(missing_ok=True)  # of an earlier run
+        if report:
+            page = report_from_folder(
+                target, title=name, tokenizer=tokenizer, formatter=formatter, language=language
+            )
+            write_report(page, target / REPORT)
     return Prepared(target, ledger, split.report, found, labels, scores, manifest)
 
 

@@ -13,6 +13,8 @@ deleted.
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +24,7 @@ from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
 from bitsft.data.split.card import CARD, dataset_card
 from bitsft.data.split.leaks import find_leaks
+from bitsft.data.split.lock import only_writer
 from bitsft.data.split.manifest import (
     FORM,
     INCOMPLETE,
@@ -52,8 +55,10 @@ def write_split(
     findings: Mapping[str, Any] | None = None,
     inputs: Iterable[str | os.PathLike[str]] = (),
     packages: Sequence[str] = (),
-    beside: Collection[str] = ("rejected.jsonl", "report.html"),
+    moved: Mapping[str, Path] | None = None,
+    beside: Collection[str] = ("report.html",),
     overwrite: bool = False,
+    locked: bool = False,
 ) -> dict[str, Any]:
     """Write the splits, `dataset_card.md` and `manifest.json` to a folder.
 
@@ -72,21 +77,25 @@ def write_split(
             `{"duplicates": {...}, "quality": {...}, ...}`.
         inputs: Files that were read, besides those that the records name as their source.
         packages: Further packages whose versions matter, e.g. `["datasketch"]`.
-        beside: Names of files that other stages write into the folder; they are let be.
+        moved: Files that other stages finished, by the names that they get in the folder; they are
+            listed in the manifest. A name that starts with "." and holds ".part" may lie in the folder.
+        beside: Names of files that are written into a finished folder; they are let be.
         overwrite: Replace files that are not an earlier run's.
+        locked: Whether the caller holds the folder's lock (`lock.py`) already.
 
     Returns:
         The manifest.
 
     Raises:
         ValueError: When the folder holds something else, for rows that have no form in Parquet, and
-            for settings that have none in JSON. Nothing is replaced then.
+            for settings that have none in JSON, and while another run writes there. Nothing is replaced then.
         FileNotFoundError: When one of `inputs` does not exist.
     """
     check_choice("format", format, ("parquet", "jsonl"))
-    target = Path(folder)
+    target, moved = Path(folder), dict(moved or {})
     files = {part: f"{part}.{format}" for part in split.names}
-    earlier = check_folder(target, {*files.values(), CARD}, beside=beside, overwrite=overwrite)
+    new = {*files.values(), *moved, CARD}
+    earlier = check_folder(target, new, beside=beside, overwrite=overwrite)
 
     columns = Columns() if format == "parquet" else None
     summaries = {part: Summary() for part in split.names}
@@ -123,43 +132,60 @@ def write_split(
         manifest[part] = found
     as_json(manifest)  # settings without a form in JSON are found before anything is replaced
 
-    target.mkdir(parents=True, exist_ok=True)
-    coming = sorted({*files.values(), CARD, *earlier})
-    (target / INCOMPLETE).write_text("".join(f"{file}\n" for file in coming), "utf-8")
-    (target / MANIFEST).unlink(missing_ok=True)
-    for old in earlier - {*files.values(), CARD}:
-        (target / old).unlink(missing_ok=True)
-    for part, file in files.items():
-        with atomic_path(target / file) as path:
-            if columns is not None:
-                write_parquet(split.lines(part), path, columns)
-            else:
-                with path.open("wb") as out:
-                    out.writelines(line + b"\n" for line in split.lines(part))
-    ledger.count_out(len(split.spool))
-    manifest["counts"] = ledger.as_dict()
-    card = dataset_card(
+    card = partial(
+        dataset_card,
         name=name,
         files=files,
         summaries=summaries,
         report=split.report,
         leaks=leaks,
-        counts=manifest["counts"],
         settings=all_settings,
         language=language,
         licence=licence,
     )
-    with atomic_path(target / CARD) as path:
-        path.write_text(card, encoding="utf-8", newline="\n")
-    manifest["outputs"] = [
-        {"name": file, **hashed(target / file), "rows": summaries[part].rows}
-        for part, file in files.items()
-    ]
-    manifest["outputs"].append({"name": CARD, **hashed(target / CARD)})
-    with atomic_path(target / MANIFEST) as path:
-        path.write_bytes(as_json(manifest))
-    (target / INCOMPLETE).unlink()
+    target.mkdir(parents=True, exist_ok=True)
+    with nullcontext() if locked else only_writer(target):
+        _start(target, new, earlier, {path.name for path in moved.values()})
+        for part, file in files.items():
+            with atomic_path(target / file) as path:
+                if columns is not None:
+                    write_parquet(split.lines(part), path, columns)
+                else:
+                    with path.open("wb") as out:
+                        out.writelines(line + b"\n" for line in split.lines(part))
+        ledger.count_out(len(split.spool))
+        manifest["counts"] = ledger.as_dict()
+        with atomic_path(target / CARD) as path:
+            path.write_text(card(counts=manifest["counts"]), encoding="utf-8", newline="\n")
+        for file, path in moved.items():
+            path.replace(target / file)
+        manifest["outputs"] = [
+            {"name": file, **hashed(target / file), "rows": summaries[part].rows}
+            for part, file in files.items()
+        ]
+        manifest["outputs"] += [{"name": file, **hashed(target / file)} for file in (CARD, *moved)]
+        with atomic_path(target / MANIFEST) as path:
+            path.write_bytes(as_json(manifest))
+        (target / INCOMPLETE).unlink()
     return manifest
+
+
+def _start(
+    target: Path, new: Collection[str], earlier: Collection[str], own: Collection[str]
+) -> None:
+    """Mark the folder as incomplete, and clear away what an earlier run left.
+
+    Args:
+        target: The folder.
+        new: The names of the files to come.
+        earlier: The names of an earlier run's files.
+        own: The names of this run's own unfinished files.
+    """
+    coming = sorted({*new, *earlier})
+    (target / INCOMPLETE).write_text("".join(f"{file}\n" for file in coming), "utf-8")
+    (target / MANIFEST).unlink(missing_ok=True)
+    for file in {*earlier, *_parts(target)} - {*new, *own}:
+        (target / file).unlink(missing_ok=True)
 
 
 def _noted(records: Iterator[Record], columns: Columns | None) -> Iterator[Record]:
@@ -188,7 +214,8 @@ def check_folder(
     if not folder.exists():
         return set()
     there = {path.name for path in folder.iterdir()}
-    parts = {name for name in there if name.startswith(".") and ".part" in name}
+    if not {MANIFEST, INCOMPLETE} & there:
+        beside = ()  # no run was here, so they are the user's own
     incomplete, changed = folder / INCOMPLETE, []
     if incomplete.is_file():
         earlier = set(incomplete.read_text("utf-8").splitlines())
@@ -204,7 +231,7 @@ def check_folder(
         earlier = set()
     earlier = {name for name in earlier if Path(name).name == name}
     changed = [sentence for sentence in changed if "is missing" not in sentence]
-    others = sorted(there - earlier - parts - {MANIFEST, INCOMPLETE, *beside})
+    others = sorted(there - earlier - _parts(folder) - {MANIFEST, INCOMPLETE, *beside})
     if others and not overwrite:
         raise ValueError(
             f"{folder}: holds {', '.join(others[:3])}{', ...' if len(others) > 3 else ''}, which "
@@ -217,3 +244,8 @@ def check_folder(
             "overwrite=True"
         )
     return earlier & there
+
+
+def _parts(folder: Path) -> set[str]:
+    """The names of files that a run has not finished, or was not able to."""
+    return {p.name for p in folder.iterdir() if p.name.startswith(".") and ".part" in p.name}

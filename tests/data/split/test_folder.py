@@ -10,6 +10,7 @@ from datasets import load_dataset
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
 from bitsft.data.split import Split, split_records, verify_manifest, write_split
+from bitsft.data.split.lock import only_writer
 from bitsft.data.write import write_records
 
 
@@ -164,18 +165,38 @@ def test_what_is_not_of_its_making_is_refused_and_never_deleted(tmp_path: Path) 
     assert (tmp_path / "notes.txt").read_text() == "남기기"
 
 
-def test_files_of_other_stages_may_stand_beside(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "rejected.jsonl") as ledger:
+def test_files_of_other_stages_are_moved_in_and_listed(tmp_path: Path) -> None:
+    part = tmp_path / ".rejected.jsonl.part"
+    with Ledger(part) as ledger:
         split = split_records([*(record.values for record in records()), 7], ledger=ledger)
-        write_split(split, tmp_path, ledger=ledger)
-        ledger.check_balance()
-    (tmp_path / "report.html").write_text("<html>")
+    (tmp_path / ".train.parquet.0a1b.part").write_text("of a run that was killed")
+    write_split(split, tmp_path, ledger=ledger, moved={"rejected.jsonl": part})
+    ledger.check_balance()
+    assert (tmp_path / "rejected.jsonl").read_text("utf-8").count("\n") == 1
+    assert not list(tmp_path.glob(".*"))
+    (tmp_path / "rejected.jsonl").write_text("")
+    assert "rejected.jsonl" in str(verify_manifest(tmp_path))
+    write(tmp_path, overwrite=True)
+    assert not (tmp_path / "rejected.jsonl").exists(), "an earlier run's"
+
+
+def test_files_may_stand_beside_those_of_an_earlier_run_only(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("mine")
+    with pytest.raises(ValueError, match=r"holds report.html, which no earlier run wrote"):
+        write(tmp_path)
+    write(tmp_path, overwrite=True)
     write(tmp_path)
     (tmp_path / "kept.csv").write_text("")
     with pytest.raises(ValueError, match="holds kept.csv, which"):
         write(tmp_path)
-    write(tmp_path, beside=["rejected.jsonl", "report.html", "kept.csv"])
-    assert (tmp_path / "rejected.jsonl").read_text("utf-8").count("\n") == 1
+    write(tmp_path, beside=["report.html", "kept.csv"])
+    assert (tmp_path / "report.html").read_text() == "mine"
+
+
+def test_a_folder_has_one_writer(tmp_path: Path) -> None:
+    with only_writer(tmp_path), pytest.raises(ValueError, match="another run is writing here"):
+        write(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_card_that_was_edited_is_not_lost(tmp_path: Path) -> None:
