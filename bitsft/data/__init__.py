@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from bitsft.data.format import format_records as format_records
     from bitsft.data.format import format_rows as format_rows
     from bitsft.data.ledger import Ledger as Ledger
-    from bitsft.data.ledger import RejectedRow as RejectedRow
     from bitsft.data.mix import mix_records as mix_records
     from bitsft.data.pipeline import Prepared as Prepared
     from bitsft.data.pipeline import load_prepared as load_prepared
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from bitsft.data.read import read_records as read_records
     from bitsft.data.read import read_rows as read_rows
     from bitsft.data.records import Record as Record
+    from bitsft.data.rejected import RejectedRow as RejectedRow
     from bitsft.data.report import build_report as build_report
     from bitsft.data.report import report_from_folder as report_from_folder
     from bitsft.data.report import write_report as write_report
@@ -75,7 +75,7 @@ _MODULE_OF = {
     "QualityReport": "quality",
     "RaftRow": "check",
     "Record": "records",
-    "RejectedRow": "ledger",
+    "RejectedRow": "rejected",
     "RowError": "fields",
     "TASKS": "tasks",
     "TokenBudget": "budget",

@@ -27,15 +27,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bitsft.data.answers import Answers
-from bitsft.data.hashing import stable_hash
+from bitsft.data.common.answers import Answers
+from bitsft.data.common.hashing import stable_hash
+from bitsft.data.common.normal_form import normal_form
+from bitsft.data.common.seeded import generator
 from bitsft.data.ledger import Ledger
-from bitsft.data.normal_form import normal_form
 from bitsft.data.raft_builder.build import REFUSALS
 from bitsft.data.raft_builder.distractors import draw_distractors
 from bitsft.data.raft_builder.pool import ChunkPool
 from bitsft.data.records import Record, as_records
-from bitsft.data.seeded import generator
 from bitsft.data.tasks import AUGMENTED, GROUP, task_of
 
 logger = logging.getLogger(__name__)

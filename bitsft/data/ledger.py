@@ -3,12 +3,7 @@
     rows in + rows added = rows out + rows rejected
 
 Rows come in once, where they are read, and go out once, where they are written. In between each stage
-reports the rows that it rejects, one object a line in `rejected.jsonl`:
-
-    {"source": "a.csv", "row_number": 17, "stage": "check", "field": "answer", "value": "",
-     "reason": "is empty", "remedy": "Fill it in, or leave the row out"}
-
-the rows that it adds (oversampling, augmentation), and the values that it changes (cleaning), with a
+reports the rows that it rejects, one object a line in `rejected.jsonl` (`rejected.py`), the rows that it adds (oversampling, augmentation), and the values that it changes (cleaning), with a
 few examples of each kind. Memory does not grow with the number of rows when the rejected rows go to a file.
 """
 
@@ -20,55 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from bitsft.data.fields import RowError, shorten
-from bitsft.data.json_line import any_json_line
+from bitsft.data.fields import RowError
 from bitsft.data.records import Record
+from bitsft.data.rejected import RejectedRow
 
 _NO_FAULT = frozenset({"duplicates", "balance", "mix"})  # stages that leave sound rows out
-
-
-@dataclass(frozen=True)
-class RejectedRow:
-    """A row that a stage refused, and why.
-
-    Attributes:
-        row_number: The row's index in its source, from 0.
-        field: The field at fault; None where it is the row as a whole.
-        value: The value found in it.
-        reason: What is wrong, in words that are the same for all rows with this fault.
-        remedy: What can be done; None where nothing need be.
-        stage: The stage that refused it, e.g. `"check"`.
-        source: The file or data set it came from; "" for rows from memory.
-        detail: What is particular to this row, e.g. which row it repeats.
-    """
-
-    row_number: int
-    field: str | None
-    value: Any
-    reason: str
-    remedy: str | None = None
-    stage: str = "format"
-    source: str = ""
-    detail: str | None = None
-
-    def __str__(self) -> str:
-        where = f"{self.source}, row {self.row_number}" if self.source else f"row {self.row_number}"
-        reason = f"{self.reason} ({self.detail})" if self.detail else self.reason
-        if self.field is None:
-            return f"{where}: {reason}" + (f". {self.remedy}." if self.remedy else "")
-        got = "" if self.value is None else f" (got {shorten(self.value)})"
-        return f"{where}, field {self.field!r} {reason}{got}." + (
-            f" {self.remedy}." if self.remedy else ""
-        )
-
-    def as_json(self) -> str:
-        """One line of `rejected.jsonl`; a value that JSON has no form for becomes its repr."""
-        order = ("source", "row_number", "stage", "field", "value", "reason", "detail", "remedy")
-        shown = {name: self.__dict__[name] for name in order}
-        for name in ("source", "detail", "remedy"):
-            if not shown[name]:
-                del shown[name]
-        return any_json_line(shown)
 
 
 @dataclass

@@ -30,8 +30,8 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any
 
-from bitsft.data.choices import check_choice
-from bitsft.data.hashing import row_hash
+from bitsft.data.common.choices import check_choice
+from bitsft.data.common.hashing import row_hash
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record, as_records
 from bitsft.data.tasks import REPEAT

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from bitsft.data.fields import RowError
-from bitsft.data.ledger import Ledger, RejectedRow
+from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
+from bitsft.data.rejected import RejectedRow
 
 
 def _reject(ledger: Ledger, number: int = 17, value: object = "") -> None:

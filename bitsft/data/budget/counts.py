@@ -26,8 +26,8 @@ from bitsft.data.budget.tokenized import (
     token_ids,
     trained_tokens,
 )
-from bitsft.data.choices import check_choice
-from bitsft.data.tokenizer_state import unchanged
+from bitsft.data.common.choices import check_choice
+from bitsft.data.common.tokenizer_state import unchanged
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -7,7 +7,7 @@ the caller puts a fast tokenizer's truncation and padding back afterwards (`toke
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from bitsft.data.trained_text import chat_text, ids_of, in_common, with_eos
+from bitsft.data.common.trained_text import chat_text, ids_of, in_common, with_eos
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

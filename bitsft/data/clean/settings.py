@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
-from bitsft.data.choices import check_choice
+from bitsft.data.common.choices import check_choice
 
 Action: TypeAlias = Literal["mask", "reject", "keep"]
 

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bitsft.data.common.normal_form import normal_form as normal_form
     from bitsft.data.duplicates.cosine import CosineOpinion as CosineOpinion
     from bitsft.data.duplicates.cosine import Difference as Difference
     from bitsft.data.duplicates.cosine import cosine_duplicates as cosine_duplicates
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from bitsft.data.duplicates.near import near_duplicates as near_duplicates
     from bitsft.data.duplicates.report import Conflict as Conflict
     from bitsft.data.duplicates.report import DuplicateReport as DuplicateReport
-    from bitsft.data.normal_form import normal_form as normal_form
 
 _MODULE_OF = {
     "Clusters": "bitsft.data.duplicates.near",
@@ -33,7 +33,7 @@ _MODULE_OF = {
     "drop_exact_duplicates": "bitsft.data.duplicates.exact",
     "drop_near_duplicates": "bitsft.data.duplicates.drop_near",
     "near_duplicates": "bitsft.data.duplicates.near",
-    "normal_form": "bitsft.data.normal_form",
+    "normal_form": "bitsft.data.common.normal_form",
 }
 
 __all__ = list(_MODULE_OF)

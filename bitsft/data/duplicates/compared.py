@@ -22,8 +22,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from bitsft.data.common.normal_form import normal_form
 from bitsft.data.fields import shorten
-from bitsft.data.normal_form import normal_form
 from bitsft.data.tasks import Row, Task, task_named, task_of
 
 By: TypeAlias = str | Sequence[str]

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bitsft.data.common.embeddings import Embed, unit_vectors
 from bitsft.data.duplicates.gram_hashes import Int64s
 from bitsft.data.duplicates.linking import Components
 from bitsft.data.duplicates.near import Clusters
-from bitsft.data.embeddings import Embed, unit_vectors
 
 Floats = npt.NDArray[np.float32]
 

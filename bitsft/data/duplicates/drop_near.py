@@ -40,17 +40,17 @@ from typing import Any
 
 import numpy as np
 
-from bitsft.data.choices import check_choice
+from bitsft.data.common.choices import check_choice
+from bitsft.data.common.normal_form import normal_form
+from bitsft.data.common.review_file import check_review_path, write_review
+from bitsft.data.common.spool import Spool
 from bitsft.data.duplicates.compared import By, check_by, compared_parts, written
 from bitsft.data.duplicates.cosine import CosineOpinion
 from bitsft.data.duplicates.kept import choose_kept
 from bitsft.data.duplicates.near import NUM_PERM, THRESHOLD, near_duplicates, sketch_settings
 from bitsft.data.duplicates.report import DuplicateReport
 from bitsft.data.ledger import Ledger
-from bitsft.data.normal_form import normal_form
 from bitsft.data.records import Record, as_records
-from bitsft.data.review_file import check_review_path, write_review
-from bitsft.data.spool import Spool
 
 NEARLY_REPEATS = "nearly repeats another row"
 KEEP = ("first", "longest", "most_complete")

@@ -17,14 +17,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bitsft.data.atomic import atomic_path
-from bitsft.data.choices import check_choice
+from bitsft.data.common.atomic import atomic_path
+from bitsft.data.common.choices import check_choice
+from bitsft.data.common.hashing import digest
+from bitsft.data.common.json_line import any_json_line
+from bitsft.data.common.normal_form import normal_form
 from bitsft.data.duplicates.compared import By, answer_text, check_by, question_key, row_key
 from bitsft.data.duplicates.report import Conflict, DuplicateReport
-from bitsft.data.hashing import digest
-from bitsft.data.json_line import any_json_line
 from bitsft.data.ledger import Ledger
-from bitsft.data.normal_form import normal_form
 from bitsft.data.records import Record, as_records
 from bitsft.data.tasks import task_of
 

@@ -21,7 +21,7 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
-from bitsft.data.normal_form import normal_form
+from bitsft.data.common.normal_form import normal_form
 
 UInt64s = npt.NDArray[np.uint64]
 Int64s = npt.NDArray[np.int64]

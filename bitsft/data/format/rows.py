@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bitsft.data.fields import RowError
-from bitsft.data.ledger import RejectedRow, counts
+from bitsft.data.ledger import counts
+from bitsft.data.rejected import RejectedRow
 
 if TYPE_CHECKING:
     from datasets import Dataset

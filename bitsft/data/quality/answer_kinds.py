@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from bitsft.data.answers import VERDICTS
+from bitsft.data.common.answers import VERDICTS
 
 # What an answer says that has nothing to go by. Searched without white space, in short answers only.
 REFUSALS = (

@@ -18,9 +18,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from bitsft.data.choices import check_choice
+from bitsft.data.common.choices import check_choice
+from bitsft.data.common.hashing import row_hash
 from bitsft.data.fields import is_missing
-from bitsft.data.hashing import row_hash
 from bitsft.data.ledger import Ledger
 from bitsft.data.quality.class_counts import BalanceReport, label_name, label_of
 from bitsft.data.records import Record, as_records

@@ -21,7 +21,7 @@ value is a reason to look at a row; a high one does not prove that it is right.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bitsft.data.answers import Answers
+from bitsft.data.common.answers import Answers
 from bitsft.data.quality.answer_kinds import REFUSALS, is_refusal, is_verdict
 from bitsft.data.quality.content_words import ContentWords
 

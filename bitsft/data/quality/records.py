@@ -17,7 +17,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from bitsft.data.embeddings import Embed
+from bitsft.data.common.embeddings import Embed
 from bitsft.data.ledger import Ledger
 from bitsft.data.quality.language import shares
 from bitsft.data.quality.relevance import embedding_similarity

@@ -19,7 +19,7 @@ Limits: a question that shares no word with its right document ("이 영화 감�
 
 from collections.abc import Iterable, Sequence
 
-from bitsft.data.embeddings import Embed, unit_vectors
+from bitsft.data.common.embeddings import Embed, unit_vectors
 from bitsft.data.quality.content_words import ContentWords
 from bitsft.data.quality.groundedness import Judged
 

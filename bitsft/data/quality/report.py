@@ -21,12 +21,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from bitsft.data.common.review_file import check_review_path, write_review
 from bitsft.data.quality.groundedness import SIGNATURE as GROUNDEDNESS
 from bitsft.data.quality.language import LanguageReport
 from bitsft.data.quality.relevance import SIGNATURE as RELEVANCE
 from bitsft.data.quality.row_scores import SCORES, RowScores, RowTexts
 from bitsft.data.records import Record
-from bitsft.data.review_file import check_review_path, write_review
 
 BINS = 10
 SIGNATURES = {

@@ -31,11 +31,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bitsft.data.answers import Answers
+from bitsft.data.common.answers import Answers
+from bitsft.data.common.hashing import stable_hash
+from bitsft.data.common.normal_form import normal_form
+from bitsft.data.common.seeded import generator, unit
 from bitsft.data.fields import RowError
-from bitsft.data.hashing import stable_hash
 from bitsft.data.ledger import Ledger
-from bitsft.data.normal_form import normal_form
 from bitsft.data.raft_builder.bm25 import Bm25Ranking, character_pairs
 from bitsft.data.raft_builder.counts import RaftCounts
 from bitsft.data.raft_builder.distractors import draw_distractors
@@ -44,7 +45,6 @@ from bitsft.data.raft_builder.pool import ChunkPool, Document
 from bitsft.data.raft_builder.question_rows import QuestionRow
 from bitsft.data.raft_builder.quotes import quotes_not_in, reject_quotes
 from bitsft.data.records import Record, as_records
-from bitsft.data.seeded import generator, unit
 
 logger = logging.getLogger(__name__)
 

@@ -21,11 +21,11 @@ the row's own random order, until enough of them keep the rules.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bitsft.data.answers import Answers
-from bitsft.data.normal_form import normal_form
+from bitsft.data.common.answers import Answers
+from bitsft.data.common.normal_form import normal_form
+from bitsft.data.common.seeded import generator
 from bitsft.data.raft_builder.bm25 import Bm25Ranking
 from bitsft.data.raft_builder.pool import ChunkPool
-from bitsft.data.seeded import generator
 
 
 @dataclass

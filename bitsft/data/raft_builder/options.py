@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bitsft.data.choices import check_choice
+from bitsft.data.common.choices import check_choice
 
 
 @dataclass(frozen=True)

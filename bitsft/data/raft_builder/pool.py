@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from bitsft.data.common.hashing import stable_hash
+from bitsft.data.common.normal_form import normal_form
+from bitsft.data.common.seeded import drawing_order
 from bitsft.data.fields import RowError, check_text, is_missing, shorten
-from bitsft.data.hashing import stable_hash
-from bitsft.data.normal_form import normal_form
 from bitsft.data.raft_builder.chunks import split_text
 from bitsft.data.records import Record
-from bitsft.data.seeded import drawing_order
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bitsft.data.answers import Answers
 from bitsft.data.check.raft import RaftRow
+from bitsft.data.common.answers import Answers
 from bitsft.data.fields import RowError, check_text, is_missing
 from bitsft.data.raft_builder.bm25 import character_pairs
 from bitsft.data.raft_builder.quotes import quotes_not_in, quotes_of

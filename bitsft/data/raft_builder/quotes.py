@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from bitsft.data.choices import check_choice
+from bitsft.data.common.choices import check_choice
 from bitsft.data.ledger import Ledger
 from bitsft.data.raft_notation import BEGIN_QUOTE, END_QUOTE, quotes_pair_up
 from bitsft.data.records import Record, as_records

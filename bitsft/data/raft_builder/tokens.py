@@ -9,8 +9,8 @@ counts the same for whole data sets. The tokenizer's own truncation and padding 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from bitsft.data.tokenizer_state import unchanged
-from bitsft.data.trained_text import chat_text, with_eos
+from bitsft.data.common.tokenizer_state import unchanged
+from bitsft.data.common.trained_text import chat_text, with_eos
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

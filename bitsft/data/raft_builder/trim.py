@@ -16,14 +16,14 @@ A row without its oracle keeps at least one document.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bitsft.data.choices import check_choice
+from bitsft.data.common.choices import check_choice
+from bitsft.data.common.normal_form import normal_form
+from bitsft.data.common.seeded import generator
 from bitsft.data.fields import RowError
 from bitsft.data.ledger import Ledger
-from bitsft.data.normal_form import normal_form
 from bitsft.data.raft_builder.chunks import sentences
 from bitsft.data.raft_builder.tokens import Render, TokenCounter
 from bitsft.data.records import Record, as_records
-from bitsft.data.seeded import generator
 from bitsft.data.tasks import task_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bitsft.data.fields import shorten
-from bitsft.data.ledger import Ledger, RejectedRow
+from bitsft.data.ledger import Ledger
+from bitsft.data.rejected import RejectedRow
 from bitsft.data.report.bars import Bar, bar_chart, waterfall
 from bitsft.data.report.blocks import (
     Block,

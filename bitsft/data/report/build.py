@@ -19,8 +19,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from bitsft._extras import require
-from bitsft.data.atomic import atomic_path
-from bitsft.data.ledger import RejectedRow
+from bitsft.data.common.atomic import atomic_path
+from bitsft.data.rejected import RejectedRow
 from bitsft.data.report.accounts import changes_section, overview_section, rejected_section
 from bitsft.data.report.balance import balance_section
 from bitsft.data.report.blocks import Figures, Section

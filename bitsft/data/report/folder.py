@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitsft.data.ledger import RejectedRow
+from bitsft.data.rejected import RejectedRow
 from bitsft.data.report.build import build_report
 from bitsft.data.report.inputs import check_mapping, mapping_of, mappings_of
 from bitsft.data.report.pairs import Formatter, Row

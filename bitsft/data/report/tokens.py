@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bitsft._extras import require
+from bitsft.data.common.trained_text import chat_text, ids_of, in_common, with_eos
 from bitsft.data.report.pairs import Pair
-from bitsft.data.trained_text import chat_text, ids_of, in_common, with_eos
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -6,7 +6,7 @@ they are.
 
 from typing import Any
 
-from bitsft.data.choices import check_choice
+from bitsft.data.common.choices import check_choice
 
 LANGUAGES = ("en", "ko")
 

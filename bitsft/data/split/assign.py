@@ -22,7 +22,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-from bitsft.data.choices import check_choice
+from bitsft.data.common.choices import check_choice
 from bitsft.data.fields import RowError, is_missing
 from bitsft.data.records import Record
 from bitsft.data.split.groups import BY_CLUSTER, BY_DOCUMENT, BY_QUESTION, BY_ROW, Groups

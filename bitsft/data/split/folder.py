@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from bitsft.data.atomic import atomic_path
-from bitsft.data.choices import check_choice
+from bitsft.data.common.atomic import atomic_path
+from bitsft.data.common.choices import check_choice
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
 from bitsft.data.split.card import CARD, dataset_card

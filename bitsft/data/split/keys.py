@@ -9,9 +9,9 @@ A key is a `digest` of its kind, so that a document and a question with the same
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+from bitsft.data.common.hashing import digest, one_form
+from bitsft.data.common.normal_form import normal_form
 from bitsft.data.fields import is_missing, shorten
-from bitsft.data.hashing import digest, one_form
-from bitsft.data.normal_form import normal_form
 from bitsft.data.records import Record
 from bitsft.data.tasks import Task, task_of
 

@@ -22,8 +22,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bitsft.data.hashing import digest
-from bitsft.data.normal_form import normal_form
+from bitsft.data.common.hashing import digest
+from bitsft.data.common.normal_form import normal_form
 from bitsft.data.records import Record
 from bitsft.data.split.assign import ClusterOf
 from bitsft.data.split.groups import ranked

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bitsft.data.common.spool import Spool
 from bitsft.data.fields import RowError
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record, as_records
 from bitsft.data.split.assign import Assigner, Assignment, ClusterOf, Method
 from bitsft.data.split.ratios import RATIOS
 from bitsft.data.split.report import SplitReport
-from bitsft.data.spool import Spool
 
 
 @dataclass(frozen=True)

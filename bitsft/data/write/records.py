@@ -14,11 +14,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitsft.data.atomic import atomic_path
-from bitsft.data.json_line import json_line
+from bitsft.data.common.atomic import atomic_path
+from bitsft.data.common.json_line import json_line
+from bitsft.data.common.spool import Spool
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record, as_records
-from bitsft.data.spool import Spool
 from bitsft.data.write.columns import Columns
 from bitsft.data.write.parquet import tables, write_parquet
 

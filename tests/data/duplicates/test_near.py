@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitsft.data.common.normal_form import normal_form
 from bitsft.data.duplicates.gram_hashes import gram_set
 from bitsft.data.duplicates.near import near_duplicates
-from bitsft.data.normal_form import normal_form
 
 TEXTS = [
     "어제 온 메일 모두 보여 줘",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bitsft.data.hashing import row_hash
+from bitsft.data.common.hashing import row_hash
 from bitsft.data.ledger import Ledger
 from bitsft.data.quality.balance import balance_records
 from bitsft.data.records import Record

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from bitsft.data.hashing import stable_hash
+from bitsft.data.common.hashing import stable_hash
 from bitsft.data.raft_builder.bm25 import Bm25Ranking, character_pairs
 
 TEXTS = ["부산은 항구 도시이다.", "서울에서 한강이 흐른다.", "서울은 수도이다.", "사과는 과일이다."]

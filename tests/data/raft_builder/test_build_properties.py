@@ -5,9 +5,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitsft.data.answers import Answers
+from bitsft.data.common.answers import Answers
+from bitsft.data.common.normal_form import normal_form
 from bitsft.data.ledger import Ledger
-from bitsft.data.normal_form import normal_form
 from bitsft.data.raft_builder import RaftCounts, build_raft
 
 # Few letters, so that copies, parts of each other and answers in the wrong place do occur.

@@ -1,6 +1,6 @@
 import pytest
 
-from bitsft.data.answers import Answers
+from bitsft.data.common.answers import Answers
 from bitsft.data.raft_builder.bm25 import Bm25Ranking
 from bitsft.data.raft_builder.distractors import Drawn, draw_distractors
 from bitsft.data.raft_builder.pool import ChunkPool

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from bitsft.data.answers import Answers
+from bitsft.data.common.answers import Answers
 from bitsft.data.fields import RowError
 from bitsft.data.raft_builder.question_rows import QuestionRow
 

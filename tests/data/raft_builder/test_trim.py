@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
+from bitsft.data.common.normal_form import normal_form
 from bitsft.data.fields import RowError
 from bitsft.data.format.raft import format_raft
 from bitsft.data.ledger import Ledger
-from bitsft.data.normal_form import normal_form
 from bitsft.data.raft_builder.tokens import TokenCounter
 from bitsft.data.raft_builder.trim import trim_records, trim_to_tokens
 

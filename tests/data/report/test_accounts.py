@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from bitsft.data.ledger import Ledger, RejectedRow
+from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
+from bitsft.data.rejected import RejectedRow
 from bitsft.data.report.accounts import (
     changes_examples,
     changes_section,

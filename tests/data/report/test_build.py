@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bitsft.data.ledger import Ledger, RejectedRow
+from bitsft.data.ledger import Ledger
+from bitsft.data.rejected import RejectedRow
 from bitsft.data.report import build_report, write_report
 from tests.data.report.rows import HOSTILE, asked, classified, formatted, small
 

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from bitsft.data.ledger import Ledger, RejectedRow
+from bitsft.data.ledger import Ledger
+from bitsft.data.rejected import RejectedRow
 from bitsft.data.report import build_report
 from tests.data.report.browser import Browser
 from tests.data.report.rows import HOSTILE, SCRIPT, classified, small

@@ -2,7 +2,7 @@ import unicodedata
 
 import pytest
 
-from bitsft.data.hashing import digest
+from bitsft.data.common.hashing import digest
 from bitsft.data.records import Record
 from bitsft.data.split.keys import (
     DOCUMENT,

@@ -1,6 +1,6 @@
 import pytest
 
-from bitsft.data.choices import check_choice
+from bitsft.data.common.choices import check_choice
 
 
 @pytest.mark.parametrize("value", ["c", "", None, ["a"]])

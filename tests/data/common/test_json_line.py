@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitsft.data.json_line import any_json_line, json_line, same_json_line
+from bitsft.data.common.json_line import any_json_line, json_line, same_json_line
 from bitsft.data.records import Record
 
 VALUES = st.recursive(

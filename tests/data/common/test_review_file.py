@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bitsft.data.review_file import check_review_path, write_review
+from bitsft.data.common.review_file import check_review_path, write_review
 
 ROW = {
     "cluster": 0,

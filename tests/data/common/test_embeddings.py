@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bitsft.data.embeddings import unit_vectors
+from bitsft.data.common.embeddings import unit_vectors
 
 
 def test_vectors_have_length_1_and_zeros_stay() -> None:

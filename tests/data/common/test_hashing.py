@@ -1,4 +1,4 @@
-from bitsft.data.hashing import digest, one_form, row_hash, stable_hash
+from bitsft.data.common.hashing import digest, one_form, row_hash, stable_hash
 
 
 def test_hashes_are_the_same_everywhere() -> None:

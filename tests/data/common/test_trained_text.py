@@ -1,6 +1,6 @@
 from transformers import PreTrainedTokenizerFast
 
-from bitsft.data.trained_text import chat_text, ids_of, in_common, with_eos
+from bitsft.data.common.trained_text import chat_text, ids_of, in_common, with_eos
 
 TEMPLATE = (
     "{% if tools %}{{ tools[0]['name'] }}|{% endif %}{% if tone %}{{ tone }}|{% endif %}"

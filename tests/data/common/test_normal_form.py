@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitsft.data.normal_form import normal_form
+from bitsft.data.common.normal_form import normal_form
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import unicodedata
 
 import pytest
 
-from bitsft.data.answers import Answers
+from bitsft.data.common.answers import Answers
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
-from bitsft.data.json_line import json_line, same_json_line
+from bitsft.data.common.json_line import json_line, same_json_line
 from bitsft.data.records import Record
 
 _IN_MEMORY = 32 * 2**20

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bitsft.data.common.spool import Spool
 from bitsft.data.records import Record
-from bitsft.data.spool import Spool
 
 _VALUES = st.recursive(
     st.none()

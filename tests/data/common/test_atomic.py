@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bitsft.data.atomic import atomic_path
+from bitsft.data.common.atomic import atomic_path
 
 
 def test_the_file_takes_its_place_at_the_end(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from bitsft.data.normal_form import INVISIBLE, normal_form
+from bitsft.data.common.normal_form import INVISIBLE, normal_form
 
 # Answers that judge a statement. To leave out every chunk with 예 in it ("예를 들어") would only mean that
 # the distractors tell which of the two the answer is.

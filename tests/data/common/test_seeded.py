@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from bitsft.data.hashing import stable_hash
-from bitsft.data.seeded import drawing_order, generator, unit
+from bitsft.data.common.hashing import stable_hash
+from bitsft.data.common.seeded import drawing_order, generator, unit
 
 
 def test_unit_is_spread_evenly() -> None:

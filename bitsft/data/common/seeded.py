@@ -15,7 +15,7 @@ import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bitsft.data.hashing import stable_hash
+from bitsft.data.common.hashing import stable_hash
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bitsft.data.atomic import atomic_path
-from bitsft.data.json_line import any_json_line
+from bitsft.data.common.atomic import atomic_path
+from bitsft.data.common.json_line import any_json_line
 
 _SUFFIXES = (".jsonl", ".csv")
 

@@ -1,0 +1,1 @@
+"""What several stages share: forms in which texts are compared, hashes, lines of JSON, files put aside."""
