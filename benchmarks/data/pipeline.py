@@ -198,7 +198,7 @@ def main() -> None:
         return
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     report: dict[str, Any] = {
-        "machine": describe_machine(),
+        "machine": describe_machine(threads=1),
         "rows": parsed.rows,
         "rounds": parsed.rounds,
     }
