@@ -61,9 +61,15 @@ class Columns:
         """Return two sentences: the columns that the task lacks, and how to name them."""
         lacks = [*(" or ".join(need) for need in self.missing), *self.ambiguous]
         first = self.missing[0][0] if self.missing else next(iter(self.ambiguous))
+        without_document = self.task == "qa" and first == "context"
+        other = (
+            " Questions and answers without a document are rows of the task koalpaca."
+            if without_document
+            else ""
+        )
         return (
             f"The task {self.task} lacks {', '.join(lacks)}, and {self._what_is_there()}. If a column "
-            f"only has another name, name it when reading: columns={{{first!r}: '...'}}"
+            f"only has another name, name it when reading: columns={{{first!r}: '...'}}.{other}"
         )
 
     def what_is_renamed(self) -> Iterator[str]:

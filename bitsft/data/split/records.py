@@ -93,6 +93,10 @@ def split_records(
         ledger: Where rows are rejected. They are counted out by what the split is handed to:
             `write_split`, `write_records`, `collect` or `as_dataset`.
 
+    Returns:
+        The rows and their splits: `split.records("train")` reads a part, as often as needed, and
+        `split.report` has the counts. `write_split(split, folder, ledger=ledger)` writes it.
+
     Raises:
         ValueError: As `assign_splits` does, and for values that JSON has no form for.
     """
@@ -112,4 +116,6 @@ def split_records(
             ledger.reject_error(record, error, "split")
             continue
         spool.add(record, to_write=True)
+    if not len(spool):
+        raise ValueError(f"there are no rows to split ({ledger})")
     return Split(assigner.done(), spool, cluster_of)
