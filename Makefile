@@ -49,6 +49,9 @@ bench: $(STAMP)
 	$(BIN)/python $(CPU)/generation.py --rounds 3 --variants $(EAGER) --sizes 350M 1B --batches 1 --prompts 64 --json $(CPU)/generation_sizes.json
 	$(BIN)/python $(CPU)/growth.py
 	$(BIN)/python $(CPU)/plots.py
+	$(BIN)/python benchmarks/data/pipeline.py
+	$(BIN)/python benchmarks/data/near_duplicates.py
+	$(BIN)/python benchmarks/data/near_duplicates_peer.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
