@@ -63,13 +63,13 @@ class Columns:
         first = self.missing[0][0] if self.missing else next(iter(self.ambiguous))
         without_document = self.task == "qa" and first == "context"
         other = (
-            " Questions and answers without a document are rows of the task koalpaca."
+            ". Questions and answers without a document are rows of the task koalpaca"
             if without_document
             else ""
         )
         return (
             f"The task {self.task} lacks {', '.join(lacks)}, and {self._what_is_there()}. If a column "
-            f"only has another name, name it when reading: columns={{{first!r}: '...'}}.{other}"
+            f"only has another name, name it when reading: columns={{{first!r}: '...'}}{other}"
         )
 
     def what_is_renamed(self) -> Iterator[str]:

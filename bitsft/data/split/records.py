@@ -116,6 +116,10 @@ def split_records(
             ledger.reject_error(record, error, "split")
             continue
         spool.add(record, to_write=True)
-    if not len(spool):
-        raise ValueError(f"there are no rows to split ({ledger})")
-    return Split(assigner.done(), spool, cluster_of)
+    try:
+        assignment = assigner.done()
+    except ValueError as error:
+        if len(spool):
+            raise
+        raise ValueError(f"{error} ({ledger})") from error
+    return Split(assignment, spool, cluster_of)
