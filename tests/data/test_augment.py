@@ -136,9 +136,9 @@ def test_seeds_and_added_rows() -> None:
 
 def test_the_rows_are_valid() -> None:
     for row in augment(RAFT, kinds=["order", "instruction"], factor=2):
-        RaftRow.from_raw(row)
+        assert RaftRow.from_raw(row).answer == RAFT["answer"]
     for row in augment(KOALPACA, kinds=["instruction"]):
-        KoAlpacaRow.from_raw(row)
+        assert KoAlpacaRow.from_raw(row).output == KOALPACA["output"]
 
 
 def test_lists_of_instructions() -> None:

@@ -7,8 +7,14 @@ from bitsft.data.fields import RowError
 
 
 def test_both_ends_are_allowed() -> None:
-    check_bounds({"answer": "가나다"}, {"answer": Bounds(min=3, max=3)}, None)
-    check_bounds({}, {"cot": Bounds(min=3)}, None)
+    exactly_three = {"answer": Bounds(min=3, max=3)}
+    for answer, allowed in (("가나", False), ("가나다", True), ("가나다라", False), (None, True)):
+        try:
+            check_bounds({} if answer is None else {"answer": answer}, exactly_three, None)
+        except RowError:
+            assert not allowed, answer
+        else:
+            assert allowed, answer
 
 
 @pytest.mark.parametrize(

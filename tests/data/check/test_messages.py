@@ -39,6 +39,8 @@ def turns(roles: str) -> list[Message]:
 @pytest.mark.parametrize("roles", ["ua", "sua", "uaua", "suauaua"])
 def test_turns_in_order(roles: str) -> None:
     check_turns(turns(roles), "messages", None)
+    with pytest.raises(RowError):  # and not one turn further
+        check_turns(turns(roles + "a"), "messages", None)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import pytest
 
 from bitsft.data.common.choices import check_choice
@@ -9,5 +11,8 @@ def test_what_is_not_known_is_refused_with_what_is(value: object) -> None:
         check_choice("how", value, ("a", "b", "d"))
 
 
-def test_what_is_known_passes() -> None:
-    check_choice("how", "a", ("a", "b"))
+def test_only_what_is_known_passes() -> None:
+    for value in ("a", "b", "c"):
+        with nullcontext() if value != "c" else pytest.raises(ValueError, match="how='c'"):
+            check_choice("how", value, ("a", "b"))
+            assert value != "c"

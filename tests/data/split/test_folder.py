@@ -256,3 +256,5 @@ def test_parts_can_be_written_one_by_one(tmp_path: Path) -> None:
     for name in split.names:
         write_records(split.records(name), tmp_path / f"{name}.jsonl", ledger=ledger)
     ledger.check_balance()
+    lines = {path.stem: path.read_bytes().count(b"\n") for path in tmp_path.iterdir()}
+    assert lines == split.report.rows
