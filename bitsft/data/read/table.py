@@ -2,12 +2,14 @@
 
 Values are texts, as they stand in the file. Blank lines are skipped. A row with the wrong number of
 fields, or with a broken quote (quotes.py), is a fault with its line's number, and reading goes on.
-Columns without a name at the right end, which spreadsheets add, are left out where they are empty.
+Columns without a name at the right end, which spreadsheets add, are left out where they are empty. So is a
+first line `sep=;`, by which Excel is told the delimiter; it is taken from there.
 
 Limits: a row holds at most 16,777,216 characters if it has quoted fields.
 """
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 
 from bitsft.data.fields import shorten
@@ -17,6 +19,8 @@ from bitsft.data.read.faults import Fault, Row, UnreadableFileError, excerpt
 from bitsft.data.read.quotes import Lines, QuoteError, find_next_row, split_quoted
 
 logger = logging.getLogger(__name__)
+
+_SEPARATOR = re.compile(r'"?sep=([^\s"])"?\r?\n', re.IGNORECASE)
 
 
 def read_table(
@@ -41,6 +45,9 @@ def read_table(
     """
     with file.open("") as stream:
         sample = stream.read(SAMPLE)
+        said = _SEPARATOR.match(sample)
+        if said:
+            sample, delimiter = sample[said.end() :], delimiter or said[1]
         columns = None if header is None else len(header)
         whole = len(sample) < SAMPLE
         dialect = recognise(sample, whole, is_tsv, columns, delimiter, quoted)
@@ -50,7 +57,10 @@ def read_table(
             "%s: fields lie between %r and %s be quoted", file.source, dialect.delimiter, may
         )
     with file.open("") as stream:
-        yield from _read(Lines(stream), file.source, dialect, header)
+        lines = Lines(stream)
+        if said:
+            lines.next()
+        yield from _read(lines, file.source, dialect, header)
 
 
 def _read(

@@ -70,6 +70,15 @@ def test_delimiter_and_quotes_recognised(tmp_path: Path) -> None:
     assert read(tmp_path / "a", "q,a\n1,2\n", delimiter=";") == [{"q,a": "1,2"}]
 
 
+def test_the_line_that_tells_excel_the_delimiter_is_no_row(tmp_path: Path) -> None:
+    assert read(tmp_path / "a", "sep=;\r\n질문;답\r\n가;나\r\n") == [{"질문": "가", "답": "나"}]
+    (fault,) = (
+        row for row in read(tmp_path / "a", "sep=|\nq|a\n1\n2|3\n") if isinstance(row, Fault)
+    )
+    assert fault.place == "line 3", "lines are counted as an editor does"
+    assert read(tmp_path / "a", "sep=;,a\n1,2\n") == [{"sep=;": "1", "a": "2"}]
+
+
 def test_a_header_given(tmp_path: Path) -> None:
     rows = read(tmp_path / "a", "1;2\n3;4\n", header=["q", "a"])
     assert rows == [{"q": "1", "a": "2"}, {"q": "3", "a": "4"}]
