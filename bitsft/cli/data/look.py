@@ -117,10 +117,16 @@ def add_leaks(parser: argparse.ArgumentParser) -> None:
 
 
 def _leaks(parsed: argparse.Namespace) -> int:
-    from bitsft.data.split import find_leaks
+    from bitsft.data.split import find_leaks, read_manifest
 
+    if len(parsed.source) == 1 and (Path(parsed.source[0]) / "manifest.json").is_file():
+        folder = Path(parsed.source[0])
+        outputs = read_manifest(folder)["outputs"]
+        parsed.source = [str(folder / entry["name"]) for entry in outputs if "rows" in entry]
     if len(parsed.source) < 2:
-        raise ValueError("give two files or more, training first")
+        raise ValueError(
+            "give two files or more, training first, or one folder that prepare or split wrote"
+        )
     twice = [source for source in parsed.source if parsed.source.count(source) > 1]
     if twice:
         raise ValueError(f"{twice[0]} is given twice; give two different files, training first")

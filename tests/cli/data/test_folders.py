@@ -94,6 +94,7 @@ def test_split_and_report(csv_cp949: Path, tmp_path: Path, bitsft: Run) -> None:
     assert status == 0
     assert "wanted 50.00%" in printed
     assert sorted(path.name for path in out.glob("*.jsonl")) == ["test.jsonl", "train.jsonl"]
+    assert bitsft("leaks", out) == (0, "nothing leaks\n", "")
     status, printed, _ = bitsft("report", out, "--out", tmp_path / "page.html")
     assert (status, printed) == (0, f"look at {tmp_path / 'page.html'}\n")
     assert "번째 질문은 무엇인가요?" in (tmp_path / "page.html").read_text("utf-8")
