@@ -46,6 +46,9 @@ def test_roundings_are_those_of_the_reference(compiled: tuple[int, dict[str, lis
     _, kernels = compiled
     for name in ("ternary_product", "_quantize_row", "_quantize_wide_row", "convert, divided by"):
         divisions = {i for i in kernels[name] if i.startswith("div.") and i.endswith("f32")}
-        assert divisions == {"div.rn.f32"}, "correctly rounded, not approximate"
+        # .ftz (Triton 3.4) makes results below 2**-126 zero; divisors here are 1e-5 and more, so such
+        # a quotient is rounded to the code 0 anyway.
+        rounded = {name.replace(".ftz", "") for name in divisions}
+        assert rounded == {"div.rn.f32"}, "correctly rounded, not approximate"
     for name in ("_quantize_row", "_quantize_wide_row", "ternary_product"):
         assert not [i for i in kernels[name] if i.startswith("fma")], "rounded once, not fused"
