@@ -16,7 +16,7 @@ from bitsft.data.ledger import Ledger
 from bitsft.data.tasks import TASKS, texts_of
 
 fuzz = settings(
-    max_examples=400,
+    max_examples=600,
     derandomize=True,
     deadline=None,
     database=None,
