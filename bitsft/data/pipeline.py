@@ -25,6 +25,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bitsft._extras import require
 from bitsft.data.budget import token_budget
 from bitsft.data.check import Bounds, check_records
 from bitsft.data.clean import Cleaning, clean_records
@@ -153,6 +154,9 @@ def prepare(
         FileNotFoundError: When there is no such source.
         ImportError: When a part needs an extra that is not installed.
     """
+    if report:  # what is missing is said before the work, not after it
+        for module in ("jinja2", "plotly.graph_objects"):
+            require(module, "data")
     target = Path(folder)
     settings: dict[str, Any] = {
         "read": _plain(reading or {}),

@@ -124,6 +124,16 @@ def test_settings_are_checked_before_anything_is_read(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+def test_a_missing_extra_is_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ImportError, match="jinja2"):
+        prepare(ROWS, tmp_path / "data", task="koalpaca")
+    assert not (tmp_path / "data").exists()
+    assert prepare(ROWS, tmp_path / "data", task="koalpaca", method="exact", report=False)
+
+
 def test_a_killed_run_is_recognised_and_made_good(tmp_path: Path) -> None:
     source = tmp_path / "rows.jsonl"
     with source.open("w", encoding="utf-8") as file:
