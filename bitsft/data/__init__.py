@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from bitsft.data.ledger import Ledger as Ledger
     from bitsft.data.mix import mix_records as mix_records
     from bitsft.data.pipeline import Prepared as Prepared
-    from bitsft.data.pipeline import load_prepared as load_prepared
     from bitsft.data.pipeline import prepare as prepare
+    from bitsft.data.prepared import load_prepared as load_prepared
     from bitsft.data.quality import QualityReport as QualityReport
     from bitsft.data.quality import balance_records as balance_records
     from bitsft.data.quality import balance_report as balance_report
@@ -99,7 +99,7 @@ _MODULE_OF = {
     "format_record": "format",
     "format_records": "format",
     "format_rows": "format",
-    "load_prepared": "pipeline",
+    "load_prepared": "prepared",
     "mix_records": "mix",
     "near_duplicates": "duplicates",
     "prepare": "pipeline",

@@ -3,8 +3,9 @@
     rows in + rows added = rows out + rows rejected
 
 Rows come in once, where they are read, and go out once, where they are written. In between each stage
-reports the rows that it rejects, one object a line in `rejected.jsonl` (`rejected.py`), the rows that it adds (oversampling, augmentation), and the values that it changes (cleaning), with a
-few examples of each kind. Memory does not grow with the number of rows when the rejected rows go to a file.
+reports the rows that it rejects, one object a line in `rejected.jsonl` (`rejected.py`), the rows that it
+adds (oversampling, augmentation), and the values that it changes (cleaning), with a few examples of each
+kind. Memory does not grow with the number of rows when the rejected rows go to a file.
 """
 
 import os

@@ -1,17 +1,17 @@
 """`prepare`: raw files -> a folder that trains.
 
-    read -> check -> clean -> duplicates -> quality -> split -> FOLDER
-                                                                train.parquet, validation.parquet, test.parquet
-                                                                rejected.jsonl      each row that is in none of them, and why
-                                                                near_duplicates.jsonl  which row stands for which, the least similar first
-                                                                dataset_card.md     what is in the folder, for people
-                                                                manifest.json       the same for programs: hashes, counts, settings
-                                                                report.html         the same to look at
+    read -> check -> clean -> duplicates -> quality -> split -> FOLDER/
 
-and `load_prepared`, which turns such a folder into what the trainer takes. Each stage is a function of
-its own, for all that is not done here: RAFT rows built from documents, several sources mixed, rows
-augmented. The rows wait in temporary files between the stages that need to see all of them (near
-duplicates, the split), so memory grows by some hundred bytes a row, not by the rows.
+    train.parquet, validation.parquet, test.parquet
+    rejected.jsonl          each row that is in none of them, and why
+    near_duplicates.jsonl   which row stands for which, the least similar first
+    dataset_card.md         what is in the folder, for people
+    manifest.json           the same for programs: hashes, counts, settings
+    report.html             the same to look at
+
+Each stage is a function of its own, for all that is not done here: RAFT rows built from documents, several
+sources mixed, rows augmented. The rows wait in temporary files between the stages that need to see all
+of them (near duplicates, the split), so memory grows by some hundred bytes a row, not by the rows.
 
 The same files and settings give the same bytes. A run that is killed leaves `.incomplete` in the folder,
 and `verify_manifest` says so; running it again puts the folder right.
@@ -48,7 +48,6 @@ from bitsft.data.split.lock import only_writer
 from bitsft.data.split.ratios import RATIOS
 
 if TYPE_CHECKING:
-    from datasets import DatasetDict
     from transformers import PreTrainedTokenizerBase
 
 REJECTED = "rejected.jsonl"
@@ -236,44 +235,6 @@ def prepare(
             )
             write_report(page, target / REPORT)
     return Prepared(target, ledger, split.report, found, labels, scores, manifest)
-
-
-def load_prepared(
-    folder: str | os.PathLike[str],
-    formatter: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = format_record,
-) -> "DatasetDict":
-    """Load a folder that `prepare` or `write_split` wrote, as the trainer takes it.
-
-    Args:
-        folder: The folder.
-        formatter: Turns a row into what the trainer takes, e.g. `partial(format_record,
-            as_messages=True)`. None gives the rows as they are in the folder.
-
-    Returns:
-        The splits, by name. With a formatter the columns are `prompt`, `completion` and `task`.
-
-    Raises:
-        FileNotFoundError: When the folder has no manifest.
-        ValueError: When a run that did not finish left it, a file was changed since, or the formatter
-            refuses a row.
-    """
-    from datasets import Dataset, DatasetDict
-
-    from bitsft.data.split import read_manifest, verify_manifest
-
-    changed = verify_manifest(folder)
-    if changed:
-        raise ValueError(f"{folder}: {'; '.join(changed)}. Prepare it anew")
-    splits = DatasetDict()
-    for entry in read_manifest(folder)["outputs"]:
-        path = Path(folder) / entry["name"]
-        if "rows" not in entry:
-            continue
-        rows = [record.values for record in read_records(path, ledger=Ledger(strict=True))]
-        if formatter is not None:
-            rows = [{**formatter(row), "task": row.get("task")} for row in rows]
-        splits[path.stem] = Dataset.from_list(rows)
-    return splits
 
 
 def _counted(records: Iterable[Record], labels: BalanceReport) -> Iterator[Record]:
