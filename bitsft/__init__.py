@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bitsft.data import format_koalpaca as format_koalpaca
     from bitsft.data import format_raft as format_raft
     from bitsft.data import format_rows as format_rows
+    from bitsft.data import load_prepared as load_prepared
+    from bitsft.data import prepare as prepare
     from bitsft.data import read_rows as read_rows
     from bitsft.data import token_budget as token_budget
     from bitsft.metrics import GenerationMetricsCallback as GenerationMetricsCallback
@@ -45,7 +47,9 @@ _STAGE_OF = {
     "format_raft": "data",
     "format_rows": "data",
     "generate_completions": "metrics",
+    "load_prepared": "data",
     "load_ternary": "checkpoint",
+    "prepare": "data",
     "read_rows": "data",
     "replace_linear_with_bitlinear": "ternary",
     "rouge": "metrics",
