@@ -9,14 +9,14 @@ first such row. Any other exception is a mistake in the formatter, and is passed
 
 import logging
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitsft.data.fields import RowError
-from bitsft.data.ledger import counts
+from bitsft.data.ledger import Ledger, counts
+from bitsft.data.records import Record
 from bitsft.data.rejected import RejectedRow
 
 if TYPE_CHECKING:
@@ -74,26 +74,22 @@ def format_rows(
     from datasets import Dataset
 
     formatted: list[dict[str, Any]] = []
-    rejected: list[RejectedRow] = []
-    rows_in = 0
-    for row_number, row in enumerate(rows):
-        rows_in += 1
-        try:
-            result = dict(formatter(row))
-        except ValueError as error:
-            rejected.append(_rejected(error, row_number))
-            if strict:
-                raise _located(error, row_number) from error
-            continue
-        if formatted and result.keys() != formatted[0].keys():
-            raise ValueError(
-                f"row {row_number}: the formatter returned the fields {sorted(result)}, but "
-                f"{sorted(formatted[0])} for the first row. Return the same fields for every row"
-            )
-        formatted.append(result)
+    with Ledger(rejected_path, strict=strict, examples=sys.maxsize) as ledger:
+        for row_number, row in enumerate(rows):
+            ledger.count_in()
+            try:
+                result = dict(formatter(row))
+            except ValueError as error:
+                ledger.reject_error(Record({}, number=row_number), error, "format")
+                continue
+            if formatted and result.keys() != formatted[0].keys():
+                raise ValueError(
+                    f"row {row_number}: the formatter returned the fields {sorted(result)}, but "
+                    f"{sorted(formatted[0])} for the first row. Return the same fields for every row"
+                )
+            formatted.append(result)
 
-    if rejected_path is not None:
-        _write(rejected, Path(rejected_path))
+    rows_in, rejected = ledger.rows_in, ledger.rejected_rows
     if not rows_in:
         raise ValueError("there are no rows to format")
     if not formatted:
@@ -109,22 +105,3 @@ def format_rows(
     else:
         logger.info("%s", done)
     return done
-
-
-def _rejected(error: ValueError, row_number: int) -> RejectedRow:
-    if isinstance(error, RowError):
-        return RejectedRow(row_number, error.field, error.value, error.reason, error.remedy)
-    return RejectedRow(row_number, None, None, str(error))
-
-
-def _located(error: ValueError, row_number: int) -> ValueError:
-    """Return the same error with the row's number in it."""
-    if isinstance(error, RowError):
-        return RowError(error.field, error.reason, error.remedy, error.value, row_number)
-    return ValueError(f"row {row_number}: {error}")
-
-
-def _write(rejected: list[RejectedRow], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(row.as_json() + "\n" for row in rejected)

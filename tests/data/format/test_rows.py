@@ -156,3 +156,14 @@ def test_values_that_json_cannot_hold(tmp_path: Path) -> None:
     format_rows(rows, format_koalpaca, rejected_path=tmp_path / "r.jsonl")
     lines = (tmp_path / "r.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line)["value"] for line in lines] == ["{1}", "반\ud83d"]
+
+
+def test_what_is_particular_to_a_row_is_written_down(tmp_path: Path) -> None:
+    good = {"instruction": "수도는?", "output": "서울"}
+    rows = [good, {**good, "output": "서울\ud83d"}]
+    path = tmp_path / "rejected.jsonl"
+    done = format_rows(rows, format_koalpaca, rejected_path=path)
+    (line,) = path.read_text("utf-8").splitlines()
+    rejected = json.loads(line)
+    assert rejected["reason"] == "holds half of a surrogate pair"
+    assert rejected["detail"] == done.rejected[0].detail == "at character 2"

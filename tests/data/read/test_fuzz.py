@@ -106,7 +106,7 @@ def read(source: Any, ledger: Ledger, **options: Any) -> int:
     return delivered
 
 
-def check(folder: Path, suffix: str, data: bytes, **options: Any) -> None:
+def assert_accounted_for(folder: Path, suffix: str, data: bytes, **options: Any) -> None:
     """Read the bytes as a file of their own, strictly, and beside a good file."""
     path = folder / f"fuzzed{suffix}"
     path.write_bytes(data)
@@ -138,7 +138,7 @@ def fuzz(examples: int) -> Any:
 @fuzz(500)
 @given(data=st.binary(max_size=200), suffix=st.sampled_from([*TEXT_SUFFIXES, ".parquet"]))
 def test_random_bytes(folder: Path, data: bytes, suffix: str) -> None:
-    check(folder, suffix, data)
+    assert_accounted_for(folder, suffix, data)
 
 
 @fuzz(1500)
@@ -148,7 +148,7 @@ def test_random_bytes(folder: Path, data: bytes, suffix: str) -> None:
     suffix=st.sampled_from(TEXT_SUFFIXES),
 )
 def test_random_syntax(folder: Path, start: bytes, pieces: list[bytes], suffix: str) -> None:
-    check(folder, suffix, start + b"".join(pieces))
+    assert_accounted_for(folder, suffix, start + b"".join(pieces))
 
 
 DAMAGE = st.tuples(
@@ -189,12 +189,14 @@ def test_damaged_text(
     if encoding != "utf-8":
         data = data.decode().encode(encoding, "ignore")
     if compressed and len(damages) == 1:
-        check(folder, f"{suffix}.xz", damaged(lzma.compress(data, preset=0), damages))
+        assert_accounted_for(
+            folder, f"{suffix}.xz", damaged(lzma.compress(data, preset=0), damages)
+        )
     else:
-        check(folder, suffix, damaged(data, damages))
+        assert_accounted_for(folder, suffix, damaged(data, damages))
 
 
 @fuzz(600)
 @given(damages=st.lists(DAMAGE, min_size=1, max_size=3))
 def test_damaged_parquet(folder: Path, damages: list[Any]) -> None:
-    check(folder, ".parquet", damaged(valid("parquet"), damages))
+    assert_accounted_for(folder, ".parquet", damaged(valid("parquet"), damages))
