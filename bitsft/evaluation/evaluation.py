@@ -1,0 +1,160 @@
+"""`Evaluation`: the answers of one model to some rows, and what they score; in memory and in a folder.
+
+    FOLDER/predictions.jsonl   one `Answer` a line
+    FOLDER/scores.json         what was evaluated, how, and the scores
+    FOLDER/run.json            the record of the run (`bitsft runs`)
+
+scores.json holds
+
+    {"form": 1, "model": "...", "data": {"name", "sha256", "rows", ...}, "decoding": "...", "settings": {...},
+     "scores": {"all": {"rouge1": {"value", "low", "high", "signature", "goal", "rows"}, ...}, "raft": {...}}}
+
+where `low` and `high` are the ends of the 95 % interval (null where a score knows no rows) and `rows` is how many
+rows it is over. The scores in memory are made anew from the answers when a folder is loaded: they hold each
+row's own score, which the file does not.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bitsft.data.common.atomic import atomic_path
+from bitsft.evaluation.answers import Answer, read_answers, write_answers
+from bitsft.evaluation.scoring import ALL as ALL
+from bitsft.evaluation.scoring import rows_by_task, score_answers
+from bitsft.metrics.score import Score
+
+PREDICTIONS = "predictions.jsonl"
+SCORES = "scores.json"
+FORM = 1
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model made of some rows.
+
+    Attributes:
+        model: Its name: the path or Hub id that it was loaded from.
+        answers: In the order of the rows.
+        scores: `{"all": {name: Score}, task: {name: Score}}`, see `score_answers`.
+        decoding: How texts were generated (`bitsft.metrics.generation.decoding_signature`).
+        data: `name`, `sha256` and `rows` of what was evaluated on, and what else is known of it.
+        settings: Of the evaluation: what is needed to do it again.
+        folder: Where it lies; None in memory only.
+    """
+
+    model: str
+    answers: tuple[Answer, ...]
+    scores: dict[str, dict[str, Score]]
+    decoding: str
+    data: dict[str, Any]
+    settings: dict[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
+
+    def rows_of(self, key: str) -> list[int]:
+        """Places among the answers of the rows that the scores under this key are over."""
+        if key == ALL:
+            return list(range(len(self.answers)))
+        return rows_by_task(self.answers).get(key, [])
+
+    def as_dict(self) -> dict[str, Any]:
+        """What stands in scores.json."""
+        return {
+            "form": FORM,
+            "model": self.model,
+            "data": self.data,
+            "decoding": self.decoding,
+            "settings": self.settings,
+            "scores": {
+                key: {
+                    name: score_as_dict(score, len(self.rows_of(key)))
+                    for name, score in part.items()
+                }
+                for key, part in self.scores.items()
+            },
+        }
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write predictions.jsonl and scores.json, each whole or not at all.
+
+        Args:
+            folder: Is made where it does not exist.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_answers(self.answers, folder / PREDICTIONS)
+        with atomic_path(folder / SCORES) as part:
+            text = json.dumps(self.as_dict(), ensure_ascii=False, indent=2, allow_nan=False)
+            part.write_text(text + "\n", encoding="utf-8")
+
+
+def score_as_dict(score: Score, rows: int) -> dict[str, Any]:
+    """A score as it stands in scores.json, with its 95 % interval."""
+    low, high = (None, None) if score.statistics is None else score.interval()
+    return {
+        "value": score.value,
+        "low": low,
+        "high": high,
+        "signature": score.signature,
+        "goal": score.goal,
+        "rows": rows,
+    }
+
+
+def load_evaluation(folder: str | os.PathLike[str]) -> Evaluation:
+    """Read an evaluation that `bitsft eval` wrote; its answers are scored anew, with the same settings.
+
+    Args:
+        folder: With predictions.jsonl and scores.json.
+
+    Raises:
+        FileNotFoundError: When it holds no finished evaluation.
+        ValueError: When a file is damaged or of another form.
+        ImportError: When an extra that the scores need is not installed.
+    """
+    folder = Path(folder)
+    stored = read_scores(folder)
+    answers = read_answers(folder / PREDICTIONS)
+    settings = stored["settings"]
+    scores = score_answers(
+        answers,
+        tokenizer=settings.get("metric_tokenizer", "auto"),
+        embedder=settings.get("embedder"),
+    )
+    return Evaluation(
+        stored["model"],
+        tuple(answers),
+        scores,
+        stored["decoding"],
+        stored["data"],
+        settings,
+        folder,
+    )
+
+
+def read_scores(folder: Path) -> Mapping[str, Any]:
+    """What scores.json of a folder holds.
+
+    Raises:
+        FileNotFoundError: When there is none.
+        ValueError: When it is damaged or of another form.
+    """
+    path = folder / SCORES
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no {SCORES}, so no evaluation was finished there. Make one: "
+            f"bitsft eval MODEL DATA --output {folder}"
+        )
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}). Evaluate anew") from error
+    if not isinstance(stored, dict) or stored.get("form") != FORM:
+        raise ValueError(f"{path} is no evaluation of the form {FORM}, which this version reads")
+    missing = [name for name in ("model", "data", "decoding", "settings") if name not in stored]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}. Evaluate anew")
+    return stored
