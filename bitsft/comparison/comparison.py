@@ -1,0 +1,156 @@
+"""`compare`: two evaluations of the same rows, and everything that can be said of the difference.
+
+    base, tuned ──► same rows?  ──► pairs ──► table        per part: each metric, difference, interval, test
+                    (ValueError)          ├─► changes      per part: best, worst, regressions
+                                          └─► slices       per part: by task, length, label, distractors
+
+A part is "all" rows, or a task, as in `Evaluation.scores`. Nothing is generated or scored here, so the same two
+evaluations and the same seed give the same comparison to the last digit.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from bitsft.comparison.changes import Change as Change
+from bitsft.comparison.changes import Changes as Changes
+from bitsft.comparison.changes import changes_of, chosen_metric
+from bitsft.comparison.paired_rows import Pair as Pair
+from bitsft.comparison.paired_rows import check_same_rows, pair_rows
+from bitsft.comparison.slices import Slice as Slice
+from bitsft.comparison.slices import slices_of
+from bitsft.comparison.table import LeftOut as LeftOut
+from bitsft.comparison.table import Line as Line
+from bitsft.comparison.table import table_of
+from bitsft.evaluation.evaluation import Evaluation
+
+_FEW_ROWS = 30
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What changed between two models on the same rows.
+
+    Attributes:
+        base: The first evaluation, usually of the model before training.
+        tuned: The second one.
+        rows: Every row with both answers and their scores, in the order of the data.
+        table: By part ("all" first, then tasks) a line for each metric.
+        left_out: Metrics that could not be compared, and why.
+        changes: By part the best and the worst changes and all regressions.
+        slices: The gain over parts of the rows.
+        notes: What the reader must know before believing the table, a sentence each.
+        settings: seed, resamples, trials, confidence, level: what the intervals and tests were made with.
+    """
+
+    base: Evaluation
+    tuned: Evaluation
+    rows: tuple[Pair, ...]
+    table: dict[str, tuple[Line, ...]]
+    left_out: tuple[LeftOut, ...] = ()
+    changes: dict[str, Changes] = field(default_factory=dict)
+    slices: tuple[Slice, ...] = ()
+    notes: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def lines(self) -> Iterator[Line]:
+        """Every line of the table, part by part."""
+        for part in self.table.values():
+            yield from part
+
+
+def compare(
+    base: Evaluation,
+    tuned: Evaluation,
+    *,
+    seed: int = 0,
+    resamples: int = 1000,
+    trials: int = 10_000,
+    metric: str | None = None,
+    drop: float | None = None,
+) -> Comparison:
+    """Compare two models that answered the same rows.
+
+    Args:
+        base: The first evaluation, usually of the model before training.
+        tuned: The second one.
+        seed: Of the bootstrap and the randomization test; the global random state is not used.
+        resamples: How often rows are drawn for the intervals.
+        trials: How often answers are swapped for the test; up to 12 rows all swaps are tried.
+        metric: Which metric ranks rows and is shown in slices; None takes one that suits each task. Parts that
+            lack it keep their own.
+        drop: A row regressed when it lost more than this, in the metric's units; None: 0.1 of its full scale, or
+            right before and wrong now for metrics of 0 and 1.
+
+    Raises:
+        ValueError: When the rows are not the same (names the first that differs), no part has the metric, or a
+            number is out of range.
+    """
+    if resamples < 1 or trials < 1:
+        raise ValueError(f"resamples={resamples}, trials={trials}: both must be 1 or more")
+    if drop is not None and not drop >= 0:
+        raise ValueError(f"drop={drop}: it must be 0 or more")
+    check_same_rows(base, tuned)
+    pairs = pair_rows(base, tuned)
+    table: dict[str, tuple[Line, ...]] = {}
+    left_out: list[LeftOut] = []
+    changes: dict[str, Changes] = {}
+    slices: list[Slice] = []
+    for key in dict.fromkeys([*base.scores, *tuned.scores]):
+        lines, refused = table_of(base, tuned, key, seed=seed, resamples=resamples, trials=trials)
+        left_out += refused
+        if not lines:
+            continue
+        table[key] = tuple(lines)
+        chosen = chosen_metric(base, tuned, key, metric)
+        if chosen is not None:
+            changes[key] = changes_of(
+                pairs, base.rows_of(key), key, chosen, base.scores[key][chosen].goal, drop=drop
+            )
+            slices += slices_of(base, tuned, key, chosen, seed=seed, resamples=resamples)
+    if metric is not None and metric not in {one.metric for one in changes.values()}:
+        known = sorted({name for pair in pairs for name in pair.scores})
+        raise ValueError(
+            f"metric={metric!r} does not score single rows of both models; use one of {', '.join(known)}"
+        )
+    return Comparison(
+        base=base,
+        tuned=tuned,
+        rows=pairs,
+        table=table,
+        left_out=tuple(left_out),
+        changes=changes,
+        slices=tuple(slices),
+        notes=_notes(base, tuned),
+        settings={
+            "seed": seed,
+            "resamples": resamples,
+            "trials": trials,
+            "confidence": 0.95,
+            "level": 0.05,
+            "adjusted": "Holm, over the metrics of each part",
+        },
+    )
+
+
+def _notes(base: Evaluation, tuned: Evaluation) -> tuple[str, ...]:
+    notes = []
+    if base.decoding != tuned.decoding:
+        notes.append(
+            "The two models decoded differently, so the difference is not of the models alone: "
+            f"base {base.decoding}; tuned {tuned.decoding}."
+        )
+    rows = len(base.answers)
+    if rows < _FEW_ROWS:
+        notes.append(
+            f"Only {rows} rows: below {_FEW_ROWS} the bootstrap intervals are too narrow, and only large differences "
+            "can be told from chance."
+        )
+    cut = [
+        f"{side} {sum(not answer.finished for answer in one.answers)}"
+        for side, one in (("base", base), ("tuned", tuned))
+        if any(not answer.finished for answer in one.answers)
+    ]
+    if cut:
+        notes.append(f"Answers cut off at the token limit: {', '.join(cut)} of {rows}.")
+    return tuple(notes)
