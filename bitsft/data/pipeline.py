@@ -155,7 +155,7 @@ def prepare(
     """
     if report:  # what is missing is said before the work, not after it
         for module in ("jinja2", "plotly.graph_objects"):
-            require(module, "data")
+            require(module, "report")
     target = Path(folder)
     settings: dict[str, Any] = {
         "read": _plain(reading or {}),

@@ -60,7 +60,7 @@ def add_prepare(parser: argparse.ArgumentParser) -> None:
     )
     add_rendering(parser)
     parser.add_argument(
-        "--no-report", action="store_true", help="write no report.html (it needs bitsft[data])"
+        "--no-report", action="store_true", help="write no report.html (it needs bitsft[report])"
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="the folder to write"

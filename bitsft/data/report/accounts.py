@@ -7,8 +7,10 @@ from typing import Any
 from bitsft.data.fields import shorten
 from bitsft.data.ledger import Ledger
 from bitsft.data.rejected import RejectedRow
-from bitsft.data.report.bars import Bar, bar_chart, waterfall
-from bitsft.data.report.blocks import (
+from bitsft.data.report.inputs import count_of, mapping_of, mappings_of, text_of
+from bitsft.data.report.survey import TaskSurvey
+from bitsft.pages.bars import Bar, bar_chart, waterfall
+from bitsft.pages.blocks import (
     Block,
     Cards,
     Figure,
@@ -18,11 +20,9 @@ from bitsft.data.report.blocks import (
     Table,
     difference,
 )
-from bitsft.data.report.charts import VERMILLION
-from bitsft.data.report.inputs import count_of, mapping_of, mappings_of, text_of
-from bitsft.data.report.survey import TaskSurvey
-from bitsft.data.report.visible import cut
-from bitsft.data.report.words import number
+from bitsft.pages.charts import VERMILLION
+from bitsft.pages.numbers import number
+from bitsft.pages.visible import cut
 
 # The order in which rows pass the stages; a stage that is not named here comes last.
 _STAGES = (

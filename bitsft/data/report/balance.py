@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from bitsft.data.report.bars import grouped_chart, shares_chart
-from bitsft.data.report.blocks import Figure, Figures, Section
 from bitsft.data.report.inputs import count_of
 from bitsft.data.report.survey import TaskSurvey
-from bitsft.data.report.words import number
+from bitsft.pages.bars import grouped_chart, shares_chart
+from bitsft.pages.blocks import Figure, Figures, Section
+from bitsft.pages.numbers import number
 
 _MOST_LABELS = 20
 

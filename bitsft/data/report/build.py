@@ -1,30 +1,21 @@
 """`build_report`: a prepared data set as one HTML page to look at.
 
-The page holds everything: plotly.js (once, 4.8 MB of the page), its style and the data of its charts.
-It asks no server for anything, and a content security policy in its head makes sure of that: the two
-scripts of the page are named by their SHA-256, so nothing that stands in a row could run as one, and no
-address may be loaded. Charts follow the reader's light or dark setting.
-
-The same rows and settings give the same bytes: ids are fixed, and there is no date.
+The page is self-contained and lets nothing run that stands in a row (`bitsft/pages/render.py`). The same
+rows and settings give the same bytes: ids are fixed, and there is no date.
 
 Limits: the page shows examples of rows, of values before cleaning too. Where those hold personal
 data, so does the page.
 """
 
-import base64
-import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from bitsft._extras import require
 from bitsft.data.common.atomic import atomic_path
 from bitsft.data.rejected import RejectedRow
 from bitsft.data.report.accounts import changes_section, overview_section, rejected_section
 from bitsft.data.report.balance import balance_section
-from bitsft.data.report.blocks import Figures, Section
-from bitsft.data.report.charts import plotly_js
 from bitsft.data.report.findings import (
     duplicates_section,
     leaks_section,
@@ -37,8 +28,8 @@ from bitsft.data.report.samples import samples_section
 from bitsft.data.report.survey import survey_rows
 from bitsft.data.report.token_budget import limits_of, token_budget_section
 from bitsft.data.report.tokens import Tokens
-from bitsft.data.report.visible import visible
-from bitsft.data.report.words import number, words
+from bitsft.data.report.words import words
+from bitsft.pages.render import render_page
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -92,7 +83,7 @@ def build_report(
     Raises:
         ValueError: For a row or a mapping that is not as described, an unknown `language`, or
             negative `samples` or `token_rows`.
-        ImportError: Without plotly or jinja2 (the extra `data`).
+        ImportError: Without plotly or jinja2 (the extra `report`).
     """
     text = words(language)
     for name, value in (("samples", samples), ("token_rows", token_rows)):
@@ -120,7 +111,15 @@ def build_report(
         quality_section(quality, text),
         leaks_section(leaks, text),
     )
-    return _page([section for section in made if section is not None], title, language, text)
+    folder = files("bitsft.data.report")
+    return render_page(
+        [section for section in made if section is not None],
+        title=title,
+        language=language,
+        text=text,
+        template=folder.joinpath("samples.html").read_text("utf-8"),
+        styles=folder.joinpath("samples.css").read_text("utf-8"),
+    )
 
 
 def write_report(html: str, path: str | os.PathLike[str]) -> None:
@@ -132,47 +131,3 @@ def write_report(html: str, path: str | os.PathLike[str]) -> None:
     """
     with atomic_path(path) as part:
         part.write_text(html, encoding="utf-8", newline="\n")
-
-
-def _page(sections: Sequence[Section], title: str, language: str, text: dict[str, str]) -> str:
-    jinja2 = require("jinja2", "data")
-    markup = require("markupsafe", "data").Markup
-    folder = files("bitsft.data.report")
-
-    def shown(value: Any) -> Any:
-        # Runs on every value before it is escaped; what is Markup is the page's own.
-        return visible(value) if type(value) is str else value
-
-    environment = jinja2.Environment(
-        autoescape=True,
-        finalize=shown,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    # Exactly this text is named in the policy; browsers hash it with "\n" for a line's end.
-    scripts = [plotly_js().replace("\r\n", "\n"), folder.joinpath("page.js").read_text("utf-8")]
-    template = environment.from_string(folder.joinpath("page.html").read_text("utf-8"))
-    return template.render(
-        charts=[
-            figure.chart
-            for section in sections
-            for block in section.blocks
-            if isinstance(block, Figures)
-            for figure in block.figures
-        ],
-        css=markup(folder.joinpath("page.css").read_text("utf-8")),
-        language=language,
-        markup=markup,
-        policy=" ".join(_hash(script) for script in scripts),
-        scripts=[markup(script) for script in scripts],
-        sections=sections,
-        text=text,
-        title=title,
-    )
-
-
-def _hash(script: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return f"'sha256-{digest}'"

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bitsft.data.fields import shorten
-from bitsft.data.report.bars import Bar, bar_chart
-from bitsft.data.report.blocks import Cards, Figure, Figures, Note, Section, Table
-from bitsft.data.report.histogram import Bins, bin_scores, bins_of, histogram
 from bitsft.data.report.inputs import (
+    bins_of,
     count_of,
     is_number,
     mapping_of,
@@ -18,10 +16,13 @@ from bitsft.data.report.inputs import (
     number_of,
     text_of,
 )
-from bitsft.data.report.visible import cut
-from bitsft.data.report.words import number
 from bitsft.data.split.leaks import DISTRACTOR
 from bitsft.data.tasks import texts_of
+from bitsft.pages.bars import Bar, bar_chart
+from bitsft.pages.blocks import Cards, Figure, Figures, Note, Section, Table
+from bitsft.pages.histogram import Bins, bin_scores, histogram
+from bitsft.pages.numbers import number
+from bitsft.pages.visible import cut
 
 _MOST_CLUSTERED = 40
 _MOST_CONFLICTS = 20

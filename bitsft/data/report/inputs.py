@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bitsft.data.fields import shorten
+from bitsft.pages.histogram import Bins
 
 # More than any data set has rows; what lies beyond is no count, and overflows a float in the charts.
 _MOST = 10**15
@@ -91,3 +92,27 @@ def number_of(values: Mapping[str, Any], key: str, where: str) -> float | None:
     if value is not None and not is_number(value):
         raise ValueError(f"{where}[{key!r}] is {shorten(value)}; give a number")
     return value
+
+
+def bins_of(value: Mapping[str, Any], where: str) -> Bins:
+    """Return the histogram that a manifest holds as `{"edges", "counts"}`.
+
+    Raises:
+        ValueError: When it is none.
+    """
+    edges, counts = value.get("edges"), value.get("counts")
+    fits = (
+        isinstance(edges, list | tuple)
+        and isinstance(counts, list | tuple)
+        and len(edges) == len(counts) + 1
+        and len(counts) > 0
+        and all(map(is_number, edges))
+        and all(map(is_count, counts))
+        and all(low < high for low, high in zip(edges, edges[1:], strict=False))
+    )
+    if not fits or edges is None or counts is None:
+        raise ValueError(
+            f"{where}: the histogram is {shorten(dict(value))}; give 'edges' (rising) and 'counts', "
+            "one less than edges"
+        )
+    return Bins(tuple(map(float, edges)), tuple(map(int, counts)), 0, float(edges[-1]))

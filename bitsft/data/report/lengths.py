@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bitsft.data.report.blocks import Block, Figure, Figures, Note, Section, Table
-from bitsft.data.report.charts import BLUE, GREEN, GREY
-from bitsft.data.report.histogram import bin_lengths, histogram
 from bitsft.data.report.pairs import Formatter, Row, pair_of
 from bitsft.data.report.survey import TaskSurvey
 from bitsft.data.report.tokens import Tokens
-from bitsft.data.report.words import number
+from bitsft.pages.blocks import Block, Figure, Figures, Note, Section, Table
+from bitsft.pages.charts import BLUE, GREEN, GREY
+from bitsft.pages.histogram import bin_lengths, histogram
+from bitsft.pages.numbers import number
 
 # As in the samples: grey is read only, blue is learned.
 _COLOURS = {"prompt": GREY, "completion": BLUE, "whole_row": GREEN}

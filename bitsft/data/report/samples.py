@@ -1,15 +1,34 @@
 """The section of samples: a few rows of each task as the model will see them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from bitsft.data.report.blocks import Note, Sample, Samples, Section
 from bitsft.data.report.pairs import Formatter, Pair, Row, pair_of
 from bitsft.data.report.survey import TaskSurvey
 from bitsft.data.report.tokens import Piece, Tokens
-from bitsft.data.report.words import number
+from bitsft.pages.blocks import Note, Section
+from bitsft.pages.numbers import number
 
 _SHOWN = 1600  # characters of a prompt, and of a completion
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row as the model sees it, and what is to be said of it."""
+
+    heading: str
+    caption: str
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Rows of one task; `samples.html` draws them."""
+
+    heading: str
+    samples: tuple[Sample, ...]
+    kind: ClassVar[str] = "samples"
 
 
 def samples_section(

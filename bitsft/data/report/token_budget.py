@@ -6,10 +6,10 @@ All its numbers are listed, also those that are not known here.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bitsft.data.report.blocks import Cell, Figure, Figures, Note, Section, Table
-from bitsft.data.report.histogram import FAR, Bins, bins_of, histogram
-from bitsft.data.report.inputs import check_mapping, mapping_of, number_of
-from bitsft.data.report.words import number
+from bitsft.data.report.inputs import bins_of, check_mapping, mapping_of, number_of
+from bitsft.pages.blocks import Cell, Figure, Figures, Note, Section, Table
+from bitsft.pages.histogram import FAR, Bins, histogram
+from bitsft.pages.numbers import number
 
 
 def token_budget_section(

@@ -134,7 +134,7 @@ class Tokens:
         )
 
     def _template(self, messages: list[Any], generation_prompt: bool) -> str:
-        errors = require("jinja2.exceptions", "data")
+        errors = require("jinja2.exceptions", "report")
         try:
             return chat_text(self.tokenizer, {}, messages, generation_prompt)
         except errors.TemplateError as error:

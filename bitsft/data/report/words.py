@@ -4,20 +4,11 @@
 they are.
 """
 
-from typing import Any
-
 from bitsft.data.common.choices import check_choice
+from bitsft.pages.words import LANGUAGES, Dictionary, words_of
 
-LANGUAGES = ("en", "ko")
-
-# key -> (English, Korean)
-_WORDS: dict[str, tuple[str, str]] = {
-    "contents": ("Contents", "목차"),
+_WORDS: Dictionary = {
     "made_by": ("Data report by bitsft", "bitsft 데이터 보고서"),
-    "no_script": (
-        "The charts need JavaScript; all tables and texts are here without it.",
-        "차트를 보려면 자바스크립트가 필요합니다. 표와 글은 그대로 보입니다.",
-    ),
     "empty": ("(empty)", "(비어 있음)"),
     "others": ("{count} others", "그 밖의 {count}개"),
     "all": ("All", "전체"),
@@ -201,16 +192,4 @@ def words(language: str) -> dict[str, str]:
         ValueError: For a language other than `"en"` and `"ko"`.
     """
     check_choice("language", language, LANGUAGES)
-    column = LANGUAGES.index(language)
-    return {key: texts[column] for key, texts in _WORDS.items()}
-
-
-def number(value: Any) -> str:
-    """Return a number with its thousands apart, at most four digits after the point."""
-    if isinstance(value, bool):
-        return str(value)
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.0f}" if value.is_integer() else f"{value:,.4g}"
-    return str(value)
+    return words_of(language, _WORDS)

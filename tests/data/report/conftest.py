@@ -1,10 +1,1 @@
-from pathlib import Path
-
-import pytest
-
-from tests.data.report.browser import Browser, find_browser
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Browser:
-    return find_browser(tmp_path)
+from tests.browser import browser as browser

@@ -1,10 +1,6 @@
-"""Small data for the report, and texts that try to get out of their place."""
+"""Small data for the report."""
 
 from typing import Any
-
-SCRIPT = "</script><script>document.title = 'ran'</script>"
-IMAGE = "<img src=x onerror=\"document.title='ran'\">"
-HOSTILE = f"{SCRIPT}{IMAGE} \"'&amp; \u2028 \ud83d \x00 \u202e\ufeff {{ 7 * 7 }} <b>굵게</b>"
 
 
 def classified(text: str, label: str) -> dict[str, Any]:

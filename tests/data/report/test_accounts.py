@@ -11,9 +11,9 @@ from bitsft.data.report.accounts import (
     overview_section,
     rejected_section,
 )
-from bitsft.data.report.blocks import Cards, Figures, Marked, Note, Section, Table
 from bitsft.data.report.survey import survey_rows
 from bitsft.data.report.words import words
+from bitsft.pages.blocks import Cards, Figures, Marked, Note, Section, Table
 from tests.data.report.rows import asked, small
 
 TEXT = words("en")

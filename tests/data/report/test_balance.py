@@ -2,9 +2,9 @@ import json
 from typing import Any
 
 from bitsft.data.report.balance import balance_section
-from bitsft.data.report.blocks import Figures, Section
 from bitsft.data.report.survey import survey_rows
 from bitsft.data.report.words import words
+from bitsft.pages.blocks import Figures, Section
 from tests.data.report.rows import asked, classified, small
 
 TEXT = words("en")

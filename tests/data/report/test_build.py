@@ -9,7 +9,8 @@ import pytest
 from bitsft.data.ledger import Ledger
 from bitsft.data.rejected import RejectedRow
 from bitsft.data.report import build_report, write_report
-from tests.data.report.rows import HOSTILE, asked, classified, formatted, small
+from tests.data.report.rows import asked, classified, formatted, small
+from tests.pages.hostile import HOSTILE
 
 
 def without_plotly(html: str) -> str:
@@ -172,7 +173,7 @@ def test_what_cannot_be() -> None:
 
 def test_without_plotly_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "plotly.graph_objects", None)
-    with pytest.raises(ImportError, match=r"bitsft\[data\]"):
+    with pytest.raises(ImportError, match=r"bitsft\[report\]"):
         build_report(small(), title="t")
 
 

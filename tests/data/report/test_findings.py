@@ -5,7 +5,6 @@ import pytest
 
 from bitsft.data.duplicates.report import DuplicateReport
 from bitsft.data.quality import quality_report
-from bitsft.data.report.blocks import Cards, Figures, Note, Section, Table
 from bitsft.data.report.findings import (
     duplicates_section,
     leaks_section,
@@ -13,6 +12,7 @@ from bitsft.data.report.findings import (
 )
 from bitsft.data.report.words import words
 from bitsft.data.split.leaks import find_leaks
+from bitsft.pages.blocks import Cards, Figures, Note, Section, Table
 from tests.data.report.rows import asked
 
 TEXT = words("en")

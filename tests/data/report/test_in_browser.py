@@ -7,9 +7,10 @@ import pytest
 from bitsft.data.ledger import Ledger
 from bitsft.data.rejected import RejectedRow
 from bitsft.data.report import build_report
-from tests.data.report.browser import Browser
-from tests.data.report.rows import HOSTILE, SCRIPT, classified, small
+from tests.browser import Browser
+from tests.data.report.rows import classified, small
 from tests.data.report.test_build import everything
+from tests.pages.hostile import HOSTILE, SCRIPT
 
 
 def drawn(dom: str) -> list[str]:

@@ -1,6 +1,9 @@
+from typing import Any
+
 import pytest
 
 from bitsft.data.report.inputs import (
+    bins_of,
     check_mappings,
     count_of,
     mapping_of,
@@ -43,3 +46,26 @@ def test_no_list_of_mappings() -> None:
         check_mappings([{}, 2], "m")
     with pytest.raises(ValueError, match="m is 'x'; give a list of mappings"):
         check_mappings("x", "m")
+
+
+def test_bins_of_a_manifest() -> None:
+    bins = bins_of({"edges": [0, 16, 32], "counts": [3, 4]}, "m")
+    assert (bins.edges, bins.counts) == ((0.0, 16.0, 32.0), (3, 4))
+
+
+@pytest.mark.parametrize(
+    ("edges", "counts"),
+    [
+        ([0, 1], [1, 2]),
+        ([1, 0], [1]),
+        ([0, float("inf")], [1]),
+        ([0, 1], [-1]),
+        ([0, 1], [0.5]),
+        ([0], []),
+        ("01", [1]),
+        (None, None),
+    ],
+)
+def test_no_histogram(edges: Any, counts: Any) -> None:
+    with pytest.raises(ValueError, match=r"m: the histogram is .*; give 'edges' \(rising\)"):
+        bins_of({"edges": edges, "counts": counts}, "m")

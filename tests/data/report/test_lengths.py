@@ -3,11 +3,11 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
-from bitsft.data.report.blocks import Figures, Note, Section, Table
 from bitsft.data.report.lengths import count_tokens, lengths_section
 from bitsft.data.report.survey import survey_rows
 from bitsft.data.report.tokens import Tokens
 from bitsft.data.report.words import words
+from bitsft.pages.blocks import Figures, Note, Section, Table
 from tests.data.report.rows import formatted
 
 TEXT = words("en")

@@ -3,11 +3,11 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from bitsft.data.report.blocks import Samples, Section
-from bitsft.data.report.samples import samples_section
+from bitsft.data.report.samples import Samples, samples_section
 from bitsft.data.report.survey import survey_rows
 from bitsft.data.report.tokens import Tokens
 from bitsft.data.report.words import words
+from bitsft.pages.blocks import Section
 from tests.data.report.rows import formatted, small
 
 TEXT = words("en")

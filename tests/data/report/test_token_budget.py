@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from bitsft.data.budget import token_budget
-from bitsft.data.report.blocks import Figures, Note, Section, Table
 from bitsft.data.report.token_budget import limits_of, token_budget_section
 from bitsft.data.report.words import words
+from bitsft.pages.blocks import Figures, Note, Section, Table
 
 TEXT = words("en")
 

@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from bitsft.data.report.words import LANGUAGES, number, words
+from bitsft.data.report.words import words
+from bitsft.pages.words import LANGUAGES
 
 FIELD = re.compile(r"{(\w+)}")
 
@@ -17,8 +18,3 @@ def test_both_languages_fill_in_the_same_names() -> None:
 def test_an_unknown_language() -> None:
     with pytest.raises(ValueError, match="language='fr' is not known; use 'en' or 'ko'"):
         words("fr")
-
-
-def test_numbers() -> None:
-    shown = [number(value) for value in (1234567, 0.28534, 12.0, 110.84, True, "a")]
-    assert shown == ["1,234,567", "0.2853", "12", "110.8", "True", "a"]

@@ -1,11 +1,14 @@
-"""What a section of the page consists of. `page.html` draws each kind of block by its `kind`."""
+"""What a section of a page consists of.
+
+`page.html` draws the kinds of block that are here. A report with kinds of its own draws them in its own
+template (`render.py`).
+"""
 
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
-from bitsft.data.report.charts import Chart
-from bitsft.data.report.tokens import Piece
-from bitsft.data.report.visible import cut, syllable_start
+from bitsft.pages.charts import Chart
+from bitsft.pages.visible import cut, syllable_start
 
 _AROUND = 24
 
@@ -75,25 +78,10 @@ class Table:
     kind: ClassVar[str] = "table"
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One row as the model sees it, and what is to be said of it."""
+class Block(Protocol):
+    """A part of a section; its `kind` says how it is drawn."""
 
-    heading: str
-    caption: str
-    pieces: tuple[Piece, ...]
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Rows of one task."""
-
-    heading: str
-    samples: tuple[Sample, ...]
-    kind: ClassVar[str] = "samples"
-
-
-Block: TypeAlias = Note | Cards | Figures | Table | Samples
+    kind: ClassVar[str]
 
 
 @dataclass
@@ -101,7 +89,7 @@ class Section:
     """A section of the page.
 
     Attributes:
-        name: Its id, and the key of its heading in `words.py`.
+        name: Its id.
         title: Its heading.
         blocks: What stands in it.
     """

@@ -3,7 +3,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitsft.data.report.visible import (
+from bitsft.pages.visible import (
     chart_label,
     cut,
     cut_to_columns,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bitsft.data.report.charts import (
+from bitsft.pages.charts import (
     BLUE,
     GREEN,
     PALETTE,
@@ -19,7 +19,7 @@ from bitsft.data.report.charts import (
     make_chart,
     plain_layout,
 )
-from bitsft.data.report.visible import chart_label
+from bitsft.pages.visible import chart_label
 
 _LABEL_COLUMNS = 40
 _ROW_COLUMNS = 90  # page.js cuts such a label further where the chart is narrower

@@ -4,9 +4,9 @@ from typing import Any
 import plotly.io
 import pytest
 
-from bitsft.data.report.bars import Bar, bar_chart, grouped_chart, shares_chart
-from bitsft.data.report.histogram import Bins, histogram
-from tests.data.report.rows import HOSTILE
+from bitsft.pages.bars import Bar, bar_chart, grouped_chart, shares_chart
+from bitsft.pages.histogram import Bins, histogram
+from tests.pages.hostile import HOSTILE
 
 
 def figure(chart: Any) -> Any:

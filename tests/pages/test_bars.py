@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from bitsft.data.report.bars import Bar, bar_chart, grouped_chart, shares_chart, waterfall
+from bitsft.pages.bars import Bar, bar_chart, grouped_chart, shares_chart, waterfall
 
 
 def figure(chart: Any) -> Any:

@@ -3,7 +3,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitsft.data.report.blocks import Marked, difference
+from bitsft.pages.blocks import Marked, difference
 
 LETTERS = st.text("가나다ㅋ\u1100\u1161\u11a8e\u0301 ", max_size=20)
 

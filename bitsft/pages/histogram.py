@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from bitsft.data.fields import shorten
-from bitsft.data.report.charts import BLUE, VERMILLION, Chart, hover, make_chart, plain_layout
-from bitsft.data.report.inputs import is_count, is_number
-from bitsft.data.report.visible import chart_label
+from bitsft.pages.charts import BLUE, VERMILLION, Chart, hover, make_chart, plain_layout
+from bitsft.pages.visible import chart_label
 
 FAR = 2.5  # times the last edge: a line beyond that is not drawn
 _LABEL_COLUMNS = 40
@@ -73,30 +70,6 @@ def bin_scores(scores: Sequence[float]) -> Bins:
     counts, edges = np.histogram(values, bins=30, range=(low, high))
     rounded = (float(f"{edge:.6g}") for edge in edges)
     return Bins(tuple(rounded), tuple(int(n) for n in counts), 0, float(values.max()))
-
-
-def bins_of(value: Mapping[str, Any], where: str) -> Bins:
-    """Return the histogram that a manifest holds as `{"edges", "counts"}`.
-
-    Raises:
-        ValueError: When it is none.
-    """
-    edges, counts = value.get("edges"), value.get("counts")
-    fits = (
-        isinstance(edges, list | tuple)
-        and isinstance(counts, list | tuple)
-        and len(edges) == len(counts) + 1
-        and len(counts) > 0
-        and all(map(is_number, edges))
-        and all(map(is_count, counts))
-        and all(low < high for low, high in zip(edges, edges[1:], strict=False))
-    )
-    if not fits or edges is None or counts is None:
-        raise ValueError(
-            f"{where}: the histogram is {shorten(dict(value))}; give 'edges' (rising) and 'counts', "
-            "one less than edges"
-        )
-    return Bins(tuple(map(float, edges)), tuple(map(int, counts)), 0, float(edges[-1]))
 
 
 def histogram(

@@ -62,7 +62,13 @@ def find_browser(folder: Path) -> Browser:
     for name in NAMES:
         if program := shutil.which(name):
             return Browser(program, folder)
-    message = f"none of {', '.join(NAMES)} is installed: the report has not been looked at"
+    message = f"none of {', '.join(NAMES)} is installed: the page has not been looked at"
     if os.environ.get("BITSFT_TEST_BROWSER") == "required":
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Browser:
+    """For a `conftest.py` to import."""
+    return find_browser(tmp_path)

@@ -1,11 +1,10 @@
 import json
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitsft.data.report.histogram import Bins, bin_lengths, bin_scores, bins_of, histogram
+from bitsft.pages.histogram import Bins, bin_lengths, bin_scores, histogram
 
 
 def figure(chart: Any) -> Any:
@@ -60,26 +59,3 @@ def test_lines_are_marked_where_they_are_near() -> None:
     assert [shape["x0"] for shape in layout["shapes"]] == [64]
     assert layout["annotations"][0]["text"] == "max_length 64"
     assert layout["xaxis"]["range"][0] < 64
-
-
-def test_bins_of_a_manifest() -> None:
-    bins = bins_of({"edges": [0, 16, 32], "counts": [3, 4]}, "m")
-    assert (bins.edges, bins.counts) == ((0.0, 16.0, 32.0), (3, 4))
-
-
-@pytest.mark.parametrize(
-    ("edges", "counts"),
-    [
-        ([0, 1], [1, 2]),
-        ([1, 0], [1]),
-        ([0, float("inf")], [1]),
-        ([0, 1], [-1]),
-        ([0, 1], [0.5]),
-        ([0], []),
-        ("01", [1]),
-        (None, None),
-    ],
-)
-def test_no_histogram(edges: Any, counts: Any) -> None:
-    with pytest.raises(ValueError, match=r"m: the histogram is .*; give 'edges' \(rising\)"):
-        bins_of({"edges": edges, "counts": counts}, "m")

@@ -42,14 +42,14 @@ class Chart:
 
 def plotly_js() -> str:
     """Return plotly.js, as the Python package brings it (MIT licence)."""
-    return require("plotly.offline", "data").get_plotlyjs()
+    return require("plotly.offline", "report").get_plotlyjs()
 
 
 def make_chart(
     name: str, label: str, traces: list[dict[str, Any]], layout: dict[str, Any]
 ) -> Chart:
     """Return the chart of traces and a layout that has a height, both checked by plotly."""
-    graph = require("plotly.graph_objects", "data")
+    graph = require("plotly.graph_objects", "report")
     # plotly checks every property here; an empty template keeps the caller's default theme out.
     figure = graph.Figure(data=traces, layout=layout | {"template": {}})
     # This engine writes "<", ">" and "/" as \u003c and so on: nothing can end the script element.
