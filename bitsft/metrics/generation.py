@@ -14,7 +14,7 @@ model's CUDA devices. `model.config` and `model.generation_config` are not writt
 A prompt that leaves no room for `max_new_tokens` in the model's positions is an error, never cut.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -149,10 +149,56 @@ def complete(
     **generation_kwargs: Any,
 ) -> list[Completion]:
     """`generate_completions` for prompts that are token ids already; same arguments and errors."""
-    import torch
     from tqdm.auto import tqdm
 
     from bitsft.ternary.linear import hold_codes
+
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size}: it must be 1 or more")
+    write = batch_writer(model, tokenizer, max_new_tokens=max_new_tokens, **generation_kwargs)
+    check_prompt_lengths(model, encoded, max_new_tokens)
+    completions: dict[int, Completion] = {}
+    order = sorted(range(len(encoded)), key=lambda row: len(encoded[row]), reverse=True)
+    with (
+        inference_state(model),
+        hold_codes(model),  # nothing changes the weights here: ternary layers quantize them once
+        seeded(model, seed),
+        tqdm(
+            total=len(encoded), desc="Generating", unit="row", delay=3, disable=not progress
+        ) as bar,
+    ):
+        for start in range(0, len(order), batch_size):
+            batch = order[start : start + batch_size]
+            written = write([encoded[row] for row in batch])
+            completions.update(zip(batch, written, strict=True))
+            bar.update(len(batch))
+    return [completions[row] for row in range(len(encoded))]
+
+
+def batch_writer(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    *,
+    max_new_tokens: int,
+    **generation_kwargs: Any,
+) -> Callable[[Sequence[list[int]]], list[Completion]]:
+    """The function that writes completions for one batch of prompts, for those who plan batches themselves.
+
+    The caller checks the prompts' lengths, seeds, and puts the model into `inference_state`.
+
+    Args:
+        model: As `generate_completions`.
+        tokenizer: As `generate_completions`.
+        max_new_tokens: Longest completion, in tokens.
+        **generation_kwargs: For `model.generate`.
+
+    Returns:
+        Token ids of n prompts -> n completions, in one call of `generate`, prompts padded on the left.
+
+    Raises:
+        ValueError: When a generation setting would return something other than one text per prompt.
+    """
+    import torch
 
     refused = [name for name in _REFUSED if name in generation_kwargs]
     if refused:
@@ -160,10 +206,6 @@ def complete(
             f"generation setting {refused[0]!r} cannot be used here: one text of at most "
             "max_new_tokens tokens is made per prompt; pass other settings one by one"
         )
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size}: it must be 1 or more")
-    check_prompt_lengths(model, encoded, max_new_tokens)
-
     stops = _stop_ids(model, tokenizer, generation_kwargs)
     pad = tokenizer.pad_token_id
     if pad is None:
@@ -179,35 +221,25 @@ def complete(
     if not settings["do_sample"]:
         # a sampling model's own settings would only draw warnings in greedy decoding
         settings = {**dict.fromkeys(_SAMPLING), **settings}
-
     if "stop_strings" in settings:
         settings["tokenizer"] = tokenizer  # transformers needs it to find them
 
-    completions: dict[int, Completion] = {}
-    order = sorted(range(len(encoded)), key=lambda row: len(encoded[row]), reverse=True)
-    with (
-        inference_state(model),
-        hold_codes(model),  # nothing changes the weights here: ternary layers quantize them once
-        _seeded(model, seed),
-        tqdm(
-            total=len(encoded), desc="Generating", unit="row", delay=3, disable=not progress
-        ) as bar,
-    ):
-        for start in range(0, len(order), batch_size):
-            batch = order[start : start + batch_size]
-            width = len(encoded[batch[0]])
-            ids = torch.full((len(batch), width), pad)  # [B, T]
-            mask = torch.zeros_like(ids)
-            for line, row in enumerate(batch):
-                ids[line, width - len(encoded[row]) :] = torch.tensor(encoded[row])
-                mask[line, width - len(encoded[row]) :] = 1
-            output = model.generate(
-                input_ids=ids.to(model.device), attention_mask=mask.to(model.device), **settings
-            )  # [B, T + new]
-            for row, new_ids in zip(batch, output[:, width:].tolist(), strict=True):
-                completions[row] = _completion(tokenizer, new_ids, stops, pad, max_new_tokens)
-            bar.update(len(batch))
-    return [completions[row] for row in range(len(encoded))]
+    def write(prompts: Sequence[list[int]]) -> list[Completion]:
+        width = max(map(len, prompts))
+        ids = torch.full((len(prompts), width), pad)  # [B, T]
+        mask = torch.zeros_like(ids)
+        for line, prompt in enumerate(prompts):
+            ids[line, width - len(prompt) :] = torch.tensor(prompt)
+            mask[line, width - len(prompt) :] = 1
+        output = model.generate(
+            input_ids=ids.to(model.device), attention_mask=mask.to(model.device), **settings
+        )  # [B, T + new]
+        return [
+            _completion(tokenizer, new_ids, stops, pad, max_new_tokens)
+            for new_ids in output[:, width:].tolist()
+        ]
+
+    return write
 
 
 def check_prompt_lengths(
@@ -287,7 +319,8 @@ def decoding_signature(
 
 
 @contextmanager
-def _seeded(model: "PreTrainedModel", seed: int) -> Iterator[None]:
+def seeded(model: "PreTrainedModel", seed: int) -> Iterator[None]:
+    """Random numbers from `seed` on; the RNG of the CPU and of the model's CUDA devices get their own state back."""
     import torch
 
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})

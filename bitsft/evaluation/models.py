@@ -1,0 +1,303 @@
+"""`load_model`: whatever is to be evaluated, as a model in memory with its tokenizer.
+
+| MODEL                                                  | becomes                                             |
+|--------------------------------------------------------|-----------------------------------------------------|
+| a folder with packed weights or online master weights  | `load_ternary`: its ternary layers are BitLinear158 |
+| a folder in full precision                             | itself; with `ternary=True` what `load_ternary` does |
+| a folder with adapter_config.json (PEFT)               | its base by these rules, and the adapter over it    |
+| what is no folder and looks like `owner/name`          | fetched from the Hub, then as above                 |
+| a model in memory                                      | itself                                              |
+
+Which of the first two a folder is follows from quantization_config in config.json and from the tensors, which
+must agree (`bitsft.checkpoint.stored_form`). Nothing but a Hub id that the user names uses the network: the base
+of an adapter is fetched only when its adapter_config.json names a Hub id and no folder.
+
+An identity is the SHA-256 of the names and contents of the files that decide what a model writes: config.json,
+generation_config.json, weights, adapter, tokenizer and chat template. It does not depend on where the folder
+lies or when it was written. Weights are hashed whole, at 1 to 2 GB/s once read, which loading needs anyway;
+sizes and dates would call two models equal that are not.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
+
+ADAPTER = "adapter_config.json"
+_FETCHED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "*.py"]
+_IDENTITY = (
+    "config.json",
+    "generation_config.json",
+    ADAPTER,
+    "*.safetensors",
+    "*.py",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template*",
+    "vocab*",
+    "merges.txt",
+)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that is ready to be evaluated.
+
+    Attributes:
+        model: In evaluation mode, on its device.
+        tokenizer: Its tokenizer.
+        name: The path or Hub id, as the user gave it.
+        kind: `"ternary"`, `"dense"`, or one of them with `" + adapter"`.
+        dtype: What it computes in, e.g. `"float32"`.
+        identity: SHA-256 of what decides its answers, in hex.
+    """
+
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+    name: str
+    kind: str
+    dtype: str
+    identity: str
+
+
+def load_model(
+    model: "PreTrainedModel | str | os.PathLike[str]",
+    *,
+    tokenizer: "PreTrainedTokenizerBase | str | os.PathLike[str] | None" = None,
+    ternary: bool = False,
+    dtype: "torch.dtype | str | None" = None,
+    device: str | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+) -> LoadedModel:
+    """Load a model and its tokenizer.
+
+    Args:
+        model: A folder, a Hub id, or a model in memory, see above.
+        tokenizer: Itself, its folder or its Hub id. None takes the model's folder, for an adapter without one
+            that of its base.
+        ternary: Make a full-precision model (or the base of an adapter) ternary, as `load_ternary` does.
+        dtype: float32, bfloat16 or float16, or `"auto"` for the one in config.json. None means float32 on a CPU,
+            `"auto"` elsewhere.
+        device: E.g. `"cuda:0"`. None takes a GPU where there is one.
+        revision: Branch, tag or commit on the Hub.
+        trust_remote_code: Allow model code that lies in the checkpoint.
+
+    Raises:
+        FileNotFoundError: No such folder or Hub model, no weights, no tokenizer.
+        ValueError: Damaged files, or an option that does not apply.
+    """
+    import torch
+
+    if not isinstance(model, str | os.PathLike):
+        return _in_memory(model, tokenizer, ternary=ternary, dtype=dtype, device=device)
+    folder = local_folder(model, revision)
+    base = _base_of(folder)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if dtype is None:
+        dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
+    loaded = _load(base or folder, ternary, dtype, device, trust_remote_code)
+    kind = "ternary" if has_ternary_layers(loaded) else "dense"
+    if base is not None:
+        loaded = _with_adapter(loaded, folder, base, kind)
+        kind += " + adapter"
+    source: Any = tokenizer
+    if source is None:
+        source = folder if base is None or (folder / "tokenizer_config.json").is_file() else base
+    read = _tokenizer(source, trust_remote_code, named=tokenizer is not None)
+    files = [folder] if base is None else [folder, base]
+    if isinstance(source, str | os.PathLike) and Path(source).is_dir():
+        files.append(Path(source))
+    found = str(loaded.dtype).removeprefix("torch.")
+    identity = identity_of_files(dict.fromkeys(files), f"ternary={ternary}")
+    return LoadedModel(loaded.eval(), read, os.fspath(model), kind, found, identity)
+
+
+def local_folder(name: str | os.PathLike[str], revision: str | None = None) -> Path:
+    """The folder of a model: itself, or where its files from the Hub were put.
+
+    Raises:
+        FileNotFoundError: There is no such folder, and no model of that name on the Hub.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
+
+    path, text = Path(name), os.fspath(name)
+    if path.is_dir():
+        return path
+    if path.is_file():
+        remedy = "give the folder that holds it"
+        if path.suffix == ".gguf":
+            remedy = (
+                "a GGUF file is made for running in llama.cpp; give the folder it was made from"
+            )
+        raise FileNotFoundError(f"{text}: is a file; {remedy}")
+    if path.is_absolute() or text.startswith((".", "~")) or text.count("/") != 1:
+        raise FileNotFoundError(
+            f"{text}: there is no such folder. Give the folder of a model, or a Hub id (owner/name)"
+        )
+    try:
+        return Path(
+            snapshot_download(
+                text, revision=revision, allow_patterns=_FETCHED, ignore_patterns=["*/*"]
+            )
+        )
+    except (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    ) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise FileNotFoundError(
+            f"{text}: there is no such folder, and no model of that name could be fetched from the Hub ({reason})"
+        ) from error
+
+
+def has_ternary_layers(model: "torch.nn.Module") -> bool:
+    """Whether any layer of a model is ternary."""
+    from bitsft.ternary.linear import ternary_layers
+
+    return bool(ternary_layers(model))
+
+
+def identity_of_files(folders: Iterable[Path], options: str = "") -> str:
+    """SHA-256, in hex, of the files in some folders that decide what a model writes.
+
+    Args:
+        folders: The model's folder, its base's, its tokenizer's.
+        options: What else decides it.
+    """
+    from bitsft.data.split.manifest import hashed
+
+    state = hashlib.sha256(options.encode())
+    for place, folder in enumerate(folders):
+        for path in sorted({path for pattern in _IDENTITY for path in folder.glob(pattern)}):
+            if path.is_file():
+                state.update(f"\n{place} {path.name} {hashed(path)['sha256']}".encode())
+    return state.hexdigest()
+
+
+def identity_of_model(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> str:
+    """The same of a model in memory: its config, generation config, tensors and vocabulary."""
+    import torch
+
+    state = hashlib.sha256(model.config.to_json_string().encode())
+    state.update(json.dumps(model.generation_config.to_dict(), default=str).encode())
+    state.update(json.dumps(tokenizer.get_vocab(), sort_keys=True).encode())
+    state.update(str(tokenizer.chat_template).encode())
+    state.update(f"ternary={has_ternary_layers(model)}".encode())
+    for name, tensor in model.state_dict().items():
+        if isinstance(tensor, torch.Tensor):
+            state.update(f"\n{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            state.update(
+                tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+            )
+    return state.hexdigest()
+
+
+def _in_memory(
+    model: "PreTrainedModel", tokenizer: Any, *, ternary: bool, dtype: Any, device: str | None
+) -> LoadedModel:
+    given = {"ternary": ternary or None, "dtype": dtype, "device": device}
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(
+                f"{name}={value!r} is for a model that is loaded here; change the model itself"
+            )
+    name = str(model.config.name_or_path or type(model).__name__)
+    if tokenizer is None and not model.config.name_or_path:
+        raise ValueError("give the tokenizer of a model in memory: tokenizer=...")
+    read = _tokenizer(tokenizer or name, False, named=True)
+    kind = "ternary" if has_ternary_layers(model) else "dense"
+    kind += " + adapter" if getattr(model, "peft_config", None) else ""
+    found = str(model.dtype).removeprefix("torch.")
+    return LoadedModel(model, read, name, kind, found, identity_of_model(model, read))
+
+
+def _base_of(folder: Path) -> Path | None:
+    """The base of an adapter's folder, fetched where it has to be; None for any other folder."""
+    path = folder / ADAPTER
+    if not path.is_file():
+        return None
+    try:
+        base = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged ({error}). Save the adapter again") from error
+    if not base:
+        raise ValueError(
+            f"{path} names no base model. Write its folder into base_model_name_or_path there"
+        )
+    try:
+        # a folder as it was called where the adapter was trained, or beside the adapter
+        beside = folder / base
+        return beside if beside.is_dir() and not Path(base).is_dir() else local_folder(base)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path}: its base model {error}. If it lies elsewhere now, write its folder into "
+            "base_model_name_or_path there"
+        ) from error
+
+
+def _load(folder: Path, ternary: bool, dtype: Any, device: str, trust_remote_code: bool) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    from bitsft.checkpoint.files import open_checkpoint, read_config
+    from bitsft.checkpoint.load import load_ternary
+    from bitsft.checkpoint.stored_form import stored_form
+
+    config = read_config(folder)
+    form = stored_form(open_checkpoint(folder), config)
+    if ternary or form.kind != "dense":
+        model: Any = load_ternary(folder, dtype=dtype, trust_remote_code=trust_remote_code)
+    else:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, trust_remote_code=trust_remote_code, local_files_only=True
+        )
+    return model.to(device)
+
+
+def _with_adapter(model: Any, folder: Path, base: Path, kind: str) -> Any:
+    from peft import PeftModel
+
+    if kind == "dense":
+        logger.warning(
+            "%s is an adapter over %s, which is in full precision and stays so. If it was trained over a ternary "
+            "base (TernarySFTTrainer), make it ternary here, too: --ternary (ternary=True).",
+            folder,
+            base,
+        )
+    return PeftModel.from_pretrained(model, str(folder))
+
+
+def _tokenizer(source: Any, trust_remote_code: bool, *, named: bool) -> Any:
+    from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+    if isinstance(source, PreTrainedTokenizerBase):
+        return source
+    try:
+        return AutoTokenizer.from_pretrained(
+            source, trust_remote_code=trust_remote_code, local_files_only=Path(source).is_dir()
+        )
+    except (ValueError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        remedy = "Give another" if named else "Name one"
+        raise FileNotFoundError(
+            f"{source} holds no tokenizer ({reason}). {remedy}: --tokenizer FOLDER (tokenizer=...)"
+        ) from error
