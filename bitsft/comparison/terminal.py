@@ -1,0 +1,83 @@
+"""A comparison's table for a terminal: columns that line up, Korean names included."""
+
+import unicodedata
+from collections.abc import Sequence
+
+from bitsft.comparison.comparison import Comparison
+from bitsft.comparison.table import Line
+from bitsft.comparison.words import (
+    is_detail,
+    metric_title,
+    percent,
+    probability,
+    shown,
+    shown_change,
+)
+from bitsft.pages.visible import cut, visible
+
+
+def comparison_as_text(comparison: Comparison) -> str:
+    """The table, the notes and the number of regressions.
+
+    Args:
+        comparison: What `compare` made.
+    """
+    blocks = []
+    for key, lines in comparison.table.items():
+        title = f"{'all' if key == 'all' else _plain(key)}, {lines[0].rows:,} rows"
+        main = [line for line in lines if not is_detail(line.metric)]
+        blocks.append(f"{title}\n{_table(main or lines)}")
+    for key, changes in comparison.changes.items():
+        where = "" if key == "all" else f"{_plain(key)}, "
+        blocks.append(
+            f"{where}{metric_title(changes.metric)} by rows: {changes.better:,} better, {changes.worse:,} worse, "
+            f"{changes.same:,} the same; {len(changes.regressions):,} regressions ({changes.rule})"
+        )
+    blocks += [
+        f"Not compared: {_plain(one.metric)} ({_plain(one.task)}): {_plain(one.reason)}"
+        for one in comparison.left_out
+    ]
+    blocks += [f"Note: {_plain(note)}" for note in comparison.notes]
+    return "\n\n".join(blocks)
+
+
+def _table(lines: Sequence[Line]) -> str:
+    rows = [("metric", "base", "tuned", "difference [95 %]", "relative", "p (Holm)", "")]
+    for line in lines:
+        interval = ""
+        if line.difference_interval is not None:
+            ends = [shown_change(end, line.base, line.tuned) for end in line.difference_interval]
+            interval = f" [{', '.join(ends)}]"
+        rows.append(
+            (
+                _plain(metric_title(line.metric)),
+                shown(line.base, line.tuned),
+                shown(line.tuned, line.base),
+                shown_change(line.difference, line.base, line.tuned) + interval,
+                percent(line.relative_gain),
+                probability(line.adjusted_p),
+                line.verdict,
+            )
+        )
+    widths = [max(map(_columns, column)) for column in zip(*rows, strict=True)]
+    last = len(widths) - 1
+    return "\n".join(
+        "  ".join(
+            _padded(cell, widths[at], left=at in (0, last)) for at, cell in enumerate(row)
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _padded(text: str, width: int, *, left: bool) -> str:
+    space = " " * (width - _columns(text))
+    return text + space if left else space + text
+
+
+def _columns(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
+
+
+def _plain(text: str) -> str:
+    """One line without control characters: a terminal must not obey what stands in data."""
+    return cut(" ".join(visible(text).split()), 300)

@@ -1,0 +1,111 @@
+"""How metrics and numbers are written for people: names, signs, stars, and what a metric does not say."""
+
+import math
+import re
+
+_TITLES = {
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "rougeLsum": "ROUGE-Lsum",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "meteor": "METEOR",
+    "cosine": "Cosine similarity",
+    "cosine_tfidf_jamo": "Cosine of jamo n-grams",
+    "exact_match": "Exact match",
+    "char_f1": "Character F1",
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+}
+_STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+
+# A precision or recall of one n-gram order, a class, a share within a metric: read when the main number surprises.
+_DETAIL = re.compile(r"(rouge\w+_(precision|recall))|(bleu\d_precision)|(.*[:/@\[].*)")
+
+MEANINGS = (
+    (
+        "rouge",
+        "ROUGE is how many words (of Korean: morphemes) answer and reference share. It sees no meaning: a false "
+        "number in a right sentence costs little, a right answer in other words costs much.",
+    ),
+    (
+        "bleu",
+        "BLEU and chrF count shared runs of words or characters over all rows. They suit texts of a sentence and "
+        "more; on one-word answers they say little.",
+    ),
+    (
+        "cosine_",
+        "The cosine of jamo n-grams compares spelling, not meaning.",
+    ),
+    (
+        "cosine",
+        "The cosine similarity is as good as its embedder: two sentences that differ in one decisive word are close "
+        "for every embedder.",
+    ),
+    (
+        "exact_match",
+        "Exact match is strict: a right answer with one more word counts as wrong.",
+    ),
+    (
+        "raft",
+        "The RAFT scores look for the final answer and for quotes in the documents; they do not judge the reasoning "
+        "in between.",
+    ),
+    (
+        "accuracy",
+        "Accuracy means little without the share of the most frequent label: a model that always says that one reaches "
+        "as much.",
+    ),
+)  # fmt: skip
+
+
+def metric_title(name: str) -> str:
+    """A metric's name for people, e.g. ROUGE-1; the name itself where none is known."""
+    return _TITLES.get(name, name)
+
+
+def is_detail(name: str) -> bool:
+    """Whether a metric is a detail of another one, to be folded away."""
+    return _DETAIL.fullmatch(name) is not None
+
+
+def shown(value: float, *beside: float) -> str:
+    """A value, with three decimals where it and those beside it are below 10, else with one (BLEU, lengths).
+
+    Example:
+        >>> shown(0.5416), shown(28.34), shown(5.96, 71.65)
+        ('0.542', '28.3', '6.0')
+    """
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:.{_digits(value, *beside)}f}".replace("-", "−")
+
+
+def shown_change(value: float, *of: float) -> str:
+    """A difference with its sign, with as many decimals as the values it is the difference of."""
+    if not math.isfinite(value):
+        return str(value)
+    text = f"{value:+.{_digits(*of)}f}"
+    if float(text) == 0:
+        text = text[1:]
+    return text.replace("-", "−")
+
+
+def _digits(*values: float) -> int:
+    finite = [abs(one) for one in values if math.isfinite(one)]
+    return 1 if max(finite, default=0.0) >= 9.9995 else 3
+
+
+def percent(share: float | None) -> str:
+    """A relative gain: +44.6 %; an em dash where there is none."""
+    return "—" if share is None else f"{share:+.1%}".replace("%", " %").replace("-", "−")
+
+
+def probability(p: float | None) -> str:
+    """A p value with its stars: 0.012 *; an em dash where nothing was tested."""
+    if p is None:
+        return "—"
+    stars = next((star for limit, star in _STARS if p < limit), "")
+    text = "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return f"{text} {stars}".rstrip()
