@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bitsft.ternary import BitLinear158 as BitLinear158
     from bitsft.ternary import replace_linear_with_bitlinear as replace_linear_with_bitlinear
     from bitsft.ternary import ternary_stats as ternary_stats
+    from bitsft.training import DiagnosisCallback as DiagnosisCallback
     from bitsft.training import TernarySFTConfig as TernarySFTConfig
     from bitsft.training import TernarySFTTrainer as TernarySFTTrainer
 
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 
 _STAGE_OF = {
     "BitLinear158": "ternary",
+    "DiagnosisCallback": "training",
     "GenerationMetricsCallback": "metrics",
     "Score": "metrics",
     "TernarySFTConfig": "training",

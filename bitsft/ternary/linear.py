@@ -83,6 +83,7 @@ class BitLinear158(nn.Linear):
         self.quantization_strength = 1.0
         self.full_name = ""
         self.flip_count: Tensor | int = 0
+        self.flips_taken = 0  # those that take_flip_share has counted already
         self._holds_codes = False
         self._held: tuple[tuple[Any, ...], Tensor, Tensor] | None = None
 
@@ -273,7 +274,13 @@ class BitLinear158(nn.Linear):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy is nobody's yet: whoever held the codes of the original does not see the copy change.
-        return {**self.__dict__, "_holds_codes": False, "_held": None, "flip_count": 0}
+        return {
+            **self.__dict__,
+            "_holds_codes": False,
+            "_held": None,
+            "flip_count": 0,
+            "flips_taken": 0,
+        }
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, activation_bits={self.activation_bits}, granularity={self.granularity!r}"
