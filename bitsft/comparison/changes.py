@@ -4,7 +4,7 @@ One metric decides for each part of the rows:
 
 | part                          | metric                                       |
 |-------------------------------|----------------------------------------------|
-| classification                | accuracy                                     |
+| classification                | accuracy, else likelihood_accuracy           |
 | raft                          | raft_answer_correct                          |
 | qa                            | exact_match                                  |
 | everything else, "all"        | rougeL                                       |
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from bitsft.evaluation.evaluation import Evaluation
 
 FIRST_CHOICE = {
-    "classification": "accuracy",
-    "raft": "raft_answer_correct",
-    "qa": "exact_match",
+    "classification": ("accuracy", "likelihood_accuracy"),
+    "raft": ("raft_answer_correct",),
+    "qa": ("exact_match",),
 }
-_OTHERWISE = ("rougeL", "rougeL_fmeasure", "chrf", "char_f1")
+_OTHERWISE = ("rougeL", "chrf", "char_f1")
 _OUT_OF_100 = ("bleu", "chrf")
 _SHARE = 0.1
 
@@ -100,12 +100,10 @@ def chosen_metric(
         and score.signature == theirs[name].signature
     ]  # fmt: skip
     task = key
-    if (
-        key == "all"
-    ):  # rows of a single task have no part of their own when they need no scores of their own
-        tasks = {answer.task for answer in base.answers}
-        task = (tasks.pop() or key) if len(tasks) == 1 else key
-    for name in (wanted, FIRST_CHOICE.get(task), *_OTHERWISE, *usable):
+    tasks = {answer.task for answer in base.answers}
+    if key == "all" and len(tasks) == 1:  # rows of one task may have no other part
+        task = tasks.pop() or key
+    for name in (wanted, *FIRST_CHOICE.get(task, ()), *_OTHERWISE, *usable):
         if name in usable:
             return name
     return None
@@ -164,4 +162,7 @@ def changes_of(
 
 
 def _scores_rows(score: Score) -> bool:
-    return score.rows is not None and score.goal != "none"
+    import numpy as np
+
+    # of a mean over classes every row is NaN
+    return score.rows is not None and score.goal != "none" and not np.isnan(score.rows).all()

@@ -1,8 +1,9 @@
 """`Line`: one metric of both models, the difference, and whether it can be chance.
 
     relative gain = (tuned - base) / |base|; None where base is 0
-    verdict       = "better" or "worse" where the p value, adjusted for all metrics of the part (Holm), is below 0.05
-                    and the metric's goal says which; "changed" where neither direction is better;
+    adjusted p    = Holm's, over the metrics of the part; details (`is_detail`: precision and recall, single classes)
+                    are a family of their own, or a task of fifty classes could never show anything
+    verdict       = "better" or "worse" where the adjusted p is below 0.05 and the metric's goal says which; "changed" where neither direction is better;
                     "no difference shown" otherwise, which is not "no difference"; "not tested" where the metric
                     does not know its rows
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bitsft.comparison.significance import holm, middle, paired_p_values, paired_values
+from bitsft.comparison.words import is_detail
 from bitsft.metrics.score import Goal, Score, Statistics
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Line:
         tuned_interval: The same of the second model.
         difference_interval: The same of the difference, both models on the same drawn rows.
         p: Of the paired randomization test, for this metric alone; None where it was not tested.
-        adjusted_p: The same, adjusted for all tested metrics of this part.
+        adjusted_p: The same, adjusted for the number of metrics tested beside it.
         goal: Which direction is better.
         verdict: What the test says, see above.
         rows: How many rows it is over.
@@ -122,7 +124,12 @@ def table_of(
         drawn = paired_values(one, other, resamples=resamples, seed=seed)
         for name, (before, after) in zip(together, drawn, strict=True):
             intervals[name] = (middle(before), middle(after), middle(after - before))
-    adjusted = dict(zip(tested, holm([p_values[name] for name in tested]), strict=True))
+    adjusted: dict[str, float] = {}
+    for family in (
+        [name for name in tested if not is_detail(name)],
+        [name for name in tested if is_detail(name)],
+    ):
+        adjusted.update(zip(family, holm([p_values[name] for name in family]), strict=True))
     lines = []
     for name in names:
         a, b = ours[name].value, theirs[name].value

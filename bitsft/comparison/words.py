@@ -17,11 +17,31 @@ _TITLES = {
     "char_f1": "Character F1",
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
+    "likelihood_accuracy": "Accuracy by likelihood",
+    "likelihood_macro_f1": "Macro F1 by likelihood",
+    "no_label": "Answers without a label",
+    "raft_answer_correct": "RAFT answer correct",
+    "raft_answer_f1": "RAFT answer F1",
+    "raft_answer_found": "RAFT answer found",
+    "raft_marked": "RAFT answer marked",
+    "raft_quoted": "RAFT with a quote",
+    "raft_quotes_verbatim": "RAFT quotes verbatim",
+    "raft_distractor_quoted": "RAFT distractor quoted",
+    "raft_quote_nowhere": "RAFT quote invented",
+    "answer_chars": "Answer length, characters",
+    "answer_tokens": "Answer length, tokens",
+    "length_ratio": "Length over reference's",
+    "seq_rep_4": "Repeated 4-grams",
+    "loops": "Answers that loop",
+    "blank": "Blank answers",
 }
 _STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 
-# A precision or recall of one n-gram order, a class, a share within a metric: read when the main number surprises.
-_DETAIL = re.compile(r"(rouge\w+_(precision|recall))|(bleu\d_precision)|(.*[:/@\[].*)")
+# Precision or recall of a main metric, an n-gram order, a single class: read when the main number surprises.
+_DETAIL = re.compile(
+    r"rouge\w+_(precision|recall)|bleu\d_precision|.*\[.*\]|(likelihood_)?(macro_(precision|recall)|weighted_f1)",
+    re.DOTALL,
+)
 
 MEANINGS = (
     (
@@ -51,6 +71,10 @@ MEANINGS = (
         "raft",
         "The RAFT scores look for the final answer and for quotes in the documents; they do not judge the reasoning "
         "in between.",
+    ),
+    (
+        "likelihood_",
+        "By likelihood the most probable label is taken for the answer, whatever the model would have written.",
     ),
     (
         "accuracy",
