@@ -1,0 +1,1 @@
+"""The page on which people rate, in a browser on this machine."""
