@@ -2,11 +2,13 @@
 
     FOLDER/predictions.jsonl   one `Answer` a line
     FOLDER/scores.json         what was evaluated, how, and the scores
+    FOLDER/held_out.jsonl      where there are held-out texts: bytes, tokens and nats of each
     FOLDER/run.json            the record of the run (`bitsft runs`)
 
 scores.json holds
 
     {"form": 1, "model": "...", "data": {"name", "sha256", "rows", ...}, "decoding": "...", "settings": {...},
+     "generation": {"tokens", "seconds", "tokens_per_second", "padding_share", "idle_share"},
      "scores": {"all": {"rouge1": {"value", "low", "high", "signature", "goal", "rows"}, ...}, "raft": {...}}}
 
 where `low` and `high` are the ends of the 95 % interval (null where a score knows no rows) and `rows` is how many
@@ -23,7 +25,9 @@ from typing import Any
 
 from bitsft.data.common.atomic import atomic_path
 from bitsft.evaluation.answers import Answer, read_answers, write_answers
+from bitsft.evaluation.held_out import HELD_OUT, HELD_OUT_FILE, HeldOut, read_held_out
 from bitsft.evaluation.scoring import ALL as ALL
+from bitsft.evaluation.scoring import Embedder as Embedder
 from bitsft.evaluation.scoring import rows_by_task, score_answers
 from bitsft.metrics.score import Score
 
@@ -44,6 +48,8 @@ class Evaluation:
         data: `name`, `sha256` and `rows` of what was evaluated on, and what else is known of it.
         settings: Of the evaluation: what is needed to do it again.
         folder: Where it lies; None in memory only.
+        generation: Tokens, seconds and padding of the generation (`bitsft.evaluation.batches.Work`).
+        held_out: What was measured on held-out texts; its scores stand under `"held_out"`.
     """
 
     model: str
@@ -53,9 +59,11 @@ class Evaluation:
     data: dict[str, Any]
     settings: dict[str, Any] = field(default_factory=dict)
     folder: Path | None = None
+    generation: dict[str, Any] = field(default_factory=dict)
+    held_out: HeldOut | None = None
 
     def rows_of(self, key: str) -> list[int]:
-        """Places among the answers of the rows that the scores under this key are over."""
+        """Places among the answers of the rows that the scores under this key are over; none for `"held_out"`."""
         if key == ALL:
             return list(range(len(self.answers)))
         return rows_by_task(self.answers).get(key, [])
@@ -68,14 +76,17 @@ class Evaluation:
             "data": self.data,
             "decoding": self.decoding,
             "settings": self.settings,
+            "generation": self.generation,
             "scores": {
-                key: {
-                    name: score_as_dict(score, len(self.rows_of(key)))
-                    for name, score in part.items()
-                }
+                key: {name: score_as_dict(score, self._count(key)) for name, score in part.items()}
                 for key, part in self.scores.items()
             },
         }
+
+    def _count(self, key: str) -> int:
+        if key == HELD_OUT and self.held_out is not None:
+            return len(self.held_out.bytes)
+        return len(self.rows_of(key))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write predictions.jsonl and scores.json, each whole or not at all.
@@ -86,6 +97,8 @@ class Evaluation:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_answers(self.answers, folder / PREDICTIONS)
+        if self.held_out is not None:
+            self.held_out.write(folder / HELD_OUT_FILE)
         with atomic_path(folder / SCORES) as part:
             text = json.dumps(self.as_dict(), ensure_ascii=False, indent=2, allow_nan=False)
             part.write_text(text + "\n", encoding="utf-8")
@@ -104,11 +117,15 @@ def score_as_dict(score: Score, rows: int) -> dict[str, Any]:
     }
 
 
-def load_evaluation(folder: str | os.PathLike[str]) -> Evaluation:
+def load_evaluation(
+    folder: str | os.PathLike[str], *, embedder: Embedder | None = None, rescore: bool = True
+) -> Evaluation:
     """Read an evaluation that `bitsft eval` wrote; its answers are scored anew, with the same settings.
 
     Args:
         folder: With predictions.jsonl and scores.json.
+        embedder: Of the cosine similarity, where it was a function or lies elsewhere now.
+        rescore: False leaves the scores out.
 
     Raises:
         FileNotFoundError: When it holds no finished evaluation.
@@ -119,19 +136,38 @@ def load_evaluation(folder: str | os.PathLike[str]) -> Evaluation:
     stored = read_scores(folder)
     answers = read_answers(folder / PREDICTIONS)
     settings = stored["settings"]
-    scores = score_answers(
-        answers,
-        tokenizer=settings.get("metric_tokenizer", "auto"),
-        embedder=settings.get("embedder"),
-    )
+    held_out = None
+    if (folder / HELD_OUT_FILE).is_file():
+        found = stored.get("scores", {}).get(HELD_OUT, {})
+        signatures = {name: score["signature"] for name, score in found.items()}
+        held_out = read_held_out(folder / HELD_OUT_FILE, signatures)
+    scores: dict[str, dict[str, Score]] = {}
+    if answers and rescore:
+        named = settings.get("embedder")
+        if embedder is None and isinstance(named, str) and named.startswith("function:"):
+            raise ValueError(
+                f"{folder}: its cosine similarity is by {named.removeprefix('function:')}, a function, which no file "
+                "can hold. Pass it: load_evaluation(folder, embedder=...)"
+            )
+        scores = score_answers(
+            answers,
+            tokenizer=settings.get("metric_tokenizer", "auto"),
+            embedder=named if embedder is None else embedder,
+            metrics=settings.get("metrics"),
+            labels=settings.get("labels"),
+        )
+    if held_out is not None and rescore:
+        scores[HELD_OUT] = held_out.scores
     return Evaluation(
-        stored["model"],
-        tuple(answers),
-        scores,
-        stored["decoding"],
-        stored["data"],
-        settings,
-        folder,
+        model=stored["model"],
+        answers=tuple(answers),
+        scores=scores,
+        decoding=stored["decoding"],
+        data=stored["data"],
+        settings=settings,
+        folder=folder,
+        generation=stored.get("generation", {}),
+        held_out=held_out,
     )
 
 

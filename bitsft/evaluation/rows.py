@@ -76,6 +76,7 @@ class EvalData:
         files: Name, sha256 and bytes of each file read.
         split: The split of a folder of splits.
         sampled_from: How many rows there were before a sample was taken; None without one.
+        labels: Of classification rows, sorted, also of those that the sample left out.
         ledger: What became of every row.
     """
 
@@ -85,13 +86,19 @@ class EvalData:
     files: tuple[dict[str, Any], ...]
     split: str | None
     sampled_from: int | None
+    labels: tuple[str, ...]
     ledger: Ledger
 
     def as_dict(self) -> dict[str, Any]:
         """What scores.json says of the data; `sha256` is over prompts and references, in order."""
         state = hashlib.sha256()
         for question in self.questions:
-            asked = [question.number, question.row.prompt, question.row.reference, question.task]
+            asked: list[Any] = [
+                question.number,
+                question.row.prompt,
+                question.row.reference,
+                question.task,
+            ]
             asked += [question.row.tools, question.row.chat_template_kwargs]
             state.update(one_form(asked).encode("utf-8", "surrogatepass") + b"\n")
         for text in self.texts:
@@ -151,13 +158,25 @@ def read_data(
             + (f" The first: {ledger.rejected_rows[0]}" if ledger.rejected_rows else "")
         )
     found = len(questions) or len(texts)
+    labels = {
+        str(q.source.get("label", q.row.reference)) for q in questions if q.task == "classification"
+    }
     if rows is not None and rows < found:
         if questions:
             questions = _drawn(questions, rows, sample, seed)
         else:
             texts = _drawn(texts, rows, sample, seed)
     sampled_from = found if rows is not None and rows < found else None
-    return EvalData(tuple(questions), tuple(texts), name, files, split, sampled_from, ledger)
+    return EvalData(
+        tuple(questions),
+        tuple(texts),
+        name,
+        files,
+        split,
+        sampled_from,
+        tuple(sorted(labels)),
+        ledger,
+    )
 
 
 def _source(

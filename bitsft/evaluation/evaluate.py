@@ -1,0 +1,284 @@
+"""`evaluate_model`: a model and rows in, answers and scores out, and a folder that is continued when it was left.
+
+load_model ─┐
+            ├─► encode ─► predict ─► score_answers ─► Evaluation ─► predictions.jsonl, scores.json
+read_data ──┘        (unfinished answers on the disk)
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bitsft.evaluation.evaluation import (
+    FORM,
+    PREDICTIONS,
+    SCORES,
+    Evaluation,
+    load_evaluation,
+    read_scores,
+)
+from bitsft.evaluation.held_out import HELD_OUT, HELD_OUT_FILE, score_texts
+from bitsft.evaluation.labels import labels_of, likelihoods_for
+from bitsft.evaluation.models import LoadedModel, load_model
+from bitsft.evaluation.predict import encode_questions, predict
+from bitsft.evaluation.rows import EvalData, read_data
+from bitsft.evaluation.scoring import Embedder, check_families, score_answers
+from bitsft.evaluation.unfinished import PART, refuse_other_terms
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+logger = logging.getLogger(__name__)
+
+_TERMS = (
+    *("identity", "kind", "dtype", "device", "batch_size", "batch_tokens", "seed"),
+    *("labels", "likelihood", "drop_long", "held_out"),
+)
+"""Settings that the answers depend on; the others only say how they are scored."""
+
+
+def evaluate_model(
+    model: "PreTrainedModel | LoadedModel | str | os.PathLike[str]",
+    data: Any,
+    folder: str | os.PathLike[str] | None = None,
+    *,
+    max_new_tokens: int = 128,
+    batch_size: int = 16,
+    batch_tokens: int | None = None,
+    generation_kwargs: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    labels: Sequence[str] | None = None,
+    likelihood: bool = True,
+    held_out: Sequence[str] | None = None,
+    drop_long: bool = False,
+    metrics: Sequence[str] | None = None,
+    metric_tokenizer: str = "auto",
+    embedder: Embedder | None = None,
+    model_options: Mapping[str, Any] | None = None,
+    data_options: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Evaluation:
+    """Let a model answer rows, and score the answers.
+
+    With a folder, answers are written after each batch: run the same call again after whatever stopped it, and it
+    goes on where it was; run it on a finished folder, and nothing is generated.
+
+    Args:
+        model: A folder, a Hub id (which is fetched), a model in memory, or what `load_model` returned.
+        data: What `read_data` reads, or what it returned: a folder that `prepare` wrote (its test split), a file of
+            rows, or a list of rows.
+        folder: Where predictions.jsonl and scores.json go; None keeps the result in memory.
+        max_new_tokens: Longest answer, in tokens.
+        batch_size: Most rows generated together.
+        batch_tokens: Most tokens of a batch, prompts and answers; None for no such limit.
+        generation_kwargs: For `model.generate`, e.g. `{"do_sample": True, "temperature": 0.7}`; greedy without.
+        seed: Of sampling.
+        labels: Of classification, in the order in which equally likely ones are chosen. None takes those of the
+            rows.
+        likelihood: Also classify by the likelihood of each label.
+        held_out: Texts to measure the perplexity on; they come on top of those that `data` holds.
+        drop_long: Leave out rows whose prompt is too long for the model (counted in `data["too_long"]`); without it
+            they are an error.
+        metrics: Names in `scoring.FAMILIES`; None takes all that apply.
+        metric_tokenizer: How texts are cut for ROUGE, BLEU and METEOR: `"auto"`, `"mecab"`, `"char"` or `"word"`.
+        embedder: For the cosine similarity; None compares jamo n-grams.
+        model_options: More for `load_model`, e.g. `{"ternary": True, "dtype": "bfloat16"}`.
+        data_options: More for `read_data`, e.g. `{"task": "classification", "rows": 200}`.
+        overwrite: Start anew where the folder holds another evaluation.
+        progress: Show a bar with the time left.
+
+    Returns:
+        Answers and scores, which the folder holds, too.
+
+    Raises:
+        FileNotFoundError: No such model or data.
+        ValueError: Rows that cannot be asked, prompts that are too long, a setting that does not apply, a folder of
+            another evaluation, NaN logits.
+        OSError: The folder cannot be written.
+
+    Example:
+        >>> evaluation = evaluate_model("out", "ready", "scores/out", max_new_tokens=64)
+        >>> print(evaluation.scores["all"]["rougeL"])
+    """
+    from bitsft.metrics.generation import decoding_signature
+    from bitsft.metrics.tokenizers import resolve_tokenizer
+
+    check_families(metrics)
+    loaded = model if isinstance(model, LoadedModel) else load_model(model, **(model_options or {}))
+    read = data if isinstance(data, EvalData) else read_data(data, **(data_options or {}))
+    texts = [*read.texts, *(held_out or ())]
+    chosen = labels_of(read, labels) if likelihood or labels is not None else None
+    kwargs = dict(generation_kwargs or {})
+    decoding = decoding_signature(loaded.model, max_new_tokens, kwargs)
+    described = read.as_dict()
+    settings: dict[str, Any] = {
+        "kind": loaded.kind,
+        "identity": loaded.identity,
+        "dtype": loaded.dtype,
+        "device": loaded.model.device.type,
+        "max_new_tokens": max_new_tokens,
+        "batch_size": batch_size,
+        "batch_tokens": batch_tokens,
+        "generation_kwargs": {name: _plain(value) for name, value in sorted(kwargs.items())},
+        "seed": seed,
+        "labels": None if chosen is None else list(chosen),
+        "likelihood": likelihood and chosen is not None,
+        "drop_long": drop_long,
+        "held_out": _hash(texts),
+        "metrics": None if metrics is None else list(metrics),
+        "metric_tokenizer": resolve_tokenizer(metric_tokenizer),
+        "embedder": _embedder_name(embedder),
+    }
+    terms = terms_of({"data": described, "decoding": decoding, "settings": settings})
+    place = None if folder is None else Path(folder)
+    if place is not None:
+        place.mkdir(parents=True, exist_ok=True)
+    with _only_writer(place):
+        if place is not None and _is_finished(place, terms, overwrite):
+            logger.warning("%s: all rows are answered already, so nothing is generated", place)
+            return _scored_again(place, settings, embedder)
+        encoded = encode_questions(
+            loaded, read.questions, max_new_tokens=max_new_tokens, drop_long=drop_long
+        )
+        described["too_long"] = [question.number for question, _ in encoded.too_long]
+        described["rows"] = len(encoded.questions) or len(texts)
+        if encoded.too_long:
+            logger.warning(
+                "%d of %d rows are left out, for their prompts are too long: their numbers stand in %s under "
+                '"too_long"',
+                len(encoded.too_long),
+                len(read.questions),
+                SCORES,
+            )
+        answers, work = predict(
+            loaded,
+            encoded,
+            folder=place,
+            terms=terms,
+            max_new_tokens=max_new_tokens,
+            batch_size=batch_size,
+            batch_tokens=batch_tokens,
+            seed=seed,
+            generation_kwargs=kwargs,
+            likelihoods=likelihoods_for(loaded, chosen, batch_size)
+            if settings["likelihood"]
+            else None,
+            progress=progress,
+        )
+        measured = score_texts(loaded, texts, batch_size=batch_size, progress=progress)
+        scores = {}
+        if answers:
+            scores = score_answers(
+                answers,
+                tokenizer=settings["metric_tokenizer"],
+                embedder=embedder,
+                metrics=metrics,
+                labels=chosen,
+            )
+        if measured is not None:
+            scores[HELD_OUT] = measured.scores
+        evaluation = Evaluation(
+            loaded.name,
+            tuple(answers),
+            scores,
+            decoding,
+            described,
+            settings,
+            place,
+            work.as_dict() if work.tokens else {},
+            measured,
+        )
+        if place is not None:
+            evaluation.save(place)
+            (place / PART).unlink(missing_ok=True)
+    return evaluation
+
+
+def terms_of(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """What answers depend on, out of what scores.json says.
+
+    Args:
+        stored: With `data`, `decoding` and `settings`.
+    """
+    own = {name: stored["settings"].get(name) for name in _TERMS}
+    return {
+        "form": FORM,
+        "data": stored["data"].get("sha256"),
+        "decoding": stored["decoding"],
+        **own,
+    }
+
+
+def _is_finished(folder: Path, terms: Mapping[str, Any], overwrite: bool) -> bool:
+    """Whether the folder holds this evaluation, finished; what stands in the way of it is removed or refused."""
+    if overwrite:
+        for name in (PREDICTIONS, SCORES, PART, HELD_OUT_FILE):
+            (folder / name).unlink(missing_ok=True)
+        return False
+    if not (folder / SCORES).is_file():
+        return False
+    refuse_other_terms(folder / SCORES, terms_of(read_scores(folder)), terms)
+    return True
+
+
+def _scored_again(folder: Path, settings: dict[str, Any], embedder: Embedder | None) -> Evaluation:
+    """A finished evaluation, under the metrics that are asked for now."""
+    before = load_evaluation(folder, rescore=False)
+    scores = {}
+    if before.answers:
+        scores = score_answers(
+            before.answers,
+            tokenizer=settings["metric_tokenizer"],
+            embedder=embedder,
+            metrics=settings["metrics"],
+            labels=settings["labels"],
+        )
+    if before.held_out is not None:
+        scores[HELD_OUT] = before.held_out.scores
+    evaluation = Evaluation(
+        before.model,
+        before.answers,
+        scores,
+        before.decoding,
+        before.data,
+        settings,
+        folder,
+        before.generation,
+        before.held_out,
+    )
+    evaluation.save(folder)
+    return evaluation
+
+
+@contextlib.contextmanager
+def _only_writer(folder: Path | None) -> Iterator[None]:
+    from bitsft.data.split.lock import only_writer
+
+    if folder is None:
+        yield
+        return
+    with only_writer(folder):
+        yield
+
+
+def _hash(texts: Sequence[str]) -> str | None:
+    import hashlib
+    import json
+
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest() if texts else None
+
+
+def _embedder_name(embedder: Embedder | None) -> str | None:
+    if embedder is None:
+        return None
+    if isinstance(embedder, str | os.PathLike):
+        return os.fspath(embedder)
+    return f"function:{getattr(embedder, '__qualname__', type(embedder).__qualname__)}"
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | list | type(None)) else repr(value)
