@@ -1,8 +1,10 @@
 """Predictions and references in, `Score(name, value, signature)` out.
 
-Pure functions: `rouge`, `bleu`, `chrf`, `cosine_similarity`, `exact_match`, `char_f1`. The same for
-`evaluate`: `Rouge`, `Bleu`, `Chrf`, `CosineSimilarity`. During training:
-`GenerationMetricsCallback`; by hand: `generate_completions`.
+Pure functions: `rouge`, `bleu`, `chrf`, `cosine_similarity`, `exact_match`, `char_f1`; of a task
+`classification`, `confusion_matrix`, `raft_scores`, `answer_shape`. The same for `evaluate`: `Rouge`,
+`Bleu`, `Chrf`, `CosineSimilarity`. With a model: `log_likelihoods`, `label_likelihoods` (scored by
+`classification_by_likelihood`), `bits_per_byte`. During training: `GenerationMetricsCallback`; by
+hand: `generate_completions`.
 
 Importing this package imports none of the libraries that the metrics use; what needs transformers
 or evaluate is resolved on first access.
@@ -11,9 +13,20 @@ or evaluate is resolved on first access.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from bitsft.metrics.answer_shape import answer_shape
+from bitsft.metrics.bits_per_byte import bits_per_byte
+from bitsft.metrics.classification import (
+    ConfusionMatrix,
+    classification,
+    classification_by_likelihood,
+    confusion_matrix,
+)
 from bitsft.metrics.cosine import cosine_similarity
 from bitsft.metrics.generation import generate_completions
 from bitsft.metrics.korquad import char_f1, exact_match
+from bitsft.metrics.label_likelihoods import label_likelihoods
+from bitsft.metrics.likelihood import log_likelihoods
+from bitsft.metrics.raft_scores import raft_scores
 from bitsft.metrics.rouge_scores import rouge
 from bitsft.metrics.sacrebleu_scores import bleu, chrf
 from bitsft.metrics.score import Score
@@ -33,16 +46,25 @@ _LAZY = {
 __all__ = [
     "Bleu",
     "Chrf",
+    "ConfusionMatrix",
     "CosineSimilarity",
     "GenerationMetricsCallback",
     "Rouge",
     "Score",
+    "answer_shape",
+    "bits_per_byte",
     "bleu",
     "char_f1",
     "chrf",
+    "classification",
+    "classification_by_likelihood",
+    "confusion_matrix",
     "cosine_similarity",
     "exact_match",
     "generate_completions",
+    "label_likelihoods",
+    "log_likelihoods",
+    "raft_scores",
     "rouge",
 ]
 

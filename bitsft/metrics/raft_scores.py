@@ -30,9 +30,7 @@ for `raft_quote_nowhere` even where the row's context lacks it.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bitsft.data.check.raft import RaftRow
 from bitsft.data.common.answers import Answers
-from bitsft.data.raft_builder.quotes import quotes_not_in, quotes_of
 from bitsft.data.raft_notation import raft_final_answer
 from bitsft.metrics.korquad import char_f1, exact_match
 from bitsft.metrics.pairs import read_pairs
@@ -40,6 +38,8 @@ from bitsft.metrics.score import Goal, Score, ratio_score
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from bitsft.data.check.raft import RaftRow
 
 _NORM = "norm:nfc+korquad-1.0"
 _SIGNATURES = {
@@ -78,6 +78,8 @@ def raft_scores(predictions: Sequence[str], rows: Sequence[Mapping[str, Any]]) -
         >>> scores["raft_answer_correct"].value, scores["raft_distractor_quoted"].value
         (1.0, 1.0)
     """
+    from bitsft.data.check.raft import RaftRow  # brings pydantic
+
     read = [RaftRow.from_raw(row, number) for number, row in enumerate(rows)]
     texts, references = read_pairs(predictions, [row.answer for row in read])
     answers = [raft_final_answer(text) or "" for text in texts]
@@ -109,8 +111,10 @@ def raft_scores(predictions: Sequence[str], rows: Sequence[Mapping[str, Any]]) -
     return {name: _score(name, values[name]) for name in _SIGNATURES}
 
 
-def _quotes(text: str, row: RaftRow) -> dict[str, float]:
+def _quotes(text: str, row: "RaftRow") -> dict[str, float]:
     """What the quotes of one answer say; without the scores that leave the row out."""
+    from bitsft.data.raft_builder.quotes import quotes_not_in, quotes_of
+
     if not quotes_of(text):
         return {"raft_quoted": 0.0}
     documents = [*row.documents, *([row.oracle] if row.oracle else [])]
