@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitsft._extras import require
 from bitsft.metrics.pairs import is_blank, read_pairs
-from bitsft.metrics.score import Score
+from bitsft.metrics.score import Score, mean_score
 from bitsft.metrics.tfidf import NGRAM_SIZES, tfidf_similarities
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def cosine_similarity(
         sizes = f"{NGRAM_SIZES[0]}-{NGRAM_SIZES[-1]}"
         signature = f"nrefs:1|unit:jamo|n:{sizes}|idf:references|case:lc|norm:nfc|agg:mean"
         name = "cosine_tfidf_jamo"
-        return {name: Score(name, sum(values) / len(values), signature)}
+        return {name: mean_score(name, values, signature)}
 
     texts = list(dict.fromkeys(prefix + text for text in predictions + references))
     if isinstance(embedder, (str, os.PathLike)):
@@ -83,13 +83,16 @@ def cosine_similarity(
         vectors = embedder(texts)
     unit = dict(zip(texts, _unit_rows(vectors, texts), strict=True))
 
-    total = 0.0
+    rows = []
     for prediction, reference in zip(predictions, references, strict=True):
-        if not is_blank(prediction):
-            similarity = float(unit[prefix + prediction] @ unit[prefix + reference])
-            total += 1.0 if prediction == reference else min(max(similarity, -1.0), 1.0)
+        similarity = float(unit[prefix + prediction] @ unit[prefix + reference])
+        if is_blank(prediction):
+            similarity = 0.0
+        elif prediction == reference:
+            similarity = 1.0
+        rows.append(min(max(similarity, -1.0), 1.0))
     signature = f"nrefs:1|{described}|prefix:{prefix!r}|norm:nfc|agg:mean"
-    return {"cosine": Score("cosine", total / len(predictions), signature)}
+    return {"cosine": mean_score("cosine", rows, signature)}
 
 
 def unk_share(tokenizer: Any, texts: Sequence[str]) -> float:
