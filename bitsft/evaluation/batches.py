@@ -6,10 +6,12 @@ for nothing: those left of shorter prompts (`padding`), and the steps of rows th
     padding_share = Σ (width - prompt) / Σ width              over all rows; of the prompts' places
     idle_share    = Σ (steps - tokens) / Σ steps              over all rows; of the generated places
 
-Rows are put into buckets of like prompt length, each at most an eighth wider than the last, from the longest to the
-shortest, so that what does not fit into memory fails at once. Within a bucket they are ordered by the length
-of the reference, since a model that knows the task writes about as much; it decides nothing but who runs beside
-whom. Batches are cut from this order, at `batch_size` rows or `batch_tokens` places, whichever comes first.
+Rows are put into buckets of like prompt length, in each the longest at most a tenth wider than the shortest, and
+go from the longest to the shortest, so that what does not fit into memory fails at once. Within a bucket they are
+ordered by the length of the reference, since a model that knows the task writes about as much; it decides nothing
+but who runs beside whom. Batches are cut from this order: at `batch_size` rows, at `batch_tokens` places, and before
+a prompt of less than four fifths of the batch's width, of which there are few: between 8 and 4,096 tokens at
+most 28.
 
 The plan is a function of the lengths and the two limits alone: a run that is resumed makes the same batches.
 """
@@ -18,7 +20,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_WIDER = 1.125
+_WIDER = 1.1
+_NARROWEST = 0.8
 
 
 @dataclass
@@ -101,7 +104,8 @@ def plan_batches(
         batch = batches[-1] if batches else None
         places = 0 if batch is None else (len(batch) + 1) * (wider + max_new_tokens)
         too_many = batch_tokens is not None and places > batch_tokens
-        if batch is None or len(batch) == batch_size or too_many:
+        too_narrow = prompts[row] < _NARROWEST * width
+        if batch is None or len(batch) == batch_size or too_many or too_narrow:
             batches.append([row])
             width = prompts[row]
         else:

@@ -12,21 +12,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bitsft.data.ledger import Ledger
+from bitsft.evaluation.answers import Answer
 from bitsft.evaluation.evaluation import (
-    FORM,
     PREDICTIONS,
     SCORES,
     Evaluation,
     load_evaluation,
     read_scores,
 )
-from bitsft.evaluation.held_out import HELD_OUT, HELD_OUT_FILE, score_texts
+from bitsft.evaluation.held_out import HELD_OUT, HELD_OUT_FILE, HeldOut, score_texts
 from bitsft.evaluation.labels import labels_of, likelihoods_for
 from bitsft.evaluation.models import LoadedModel, load_model
 from bitsft.evaluation.predict import encode_questions, predict
 from bitsft.evaluation.rows import EvalData, read_data
-from bitsft.evaluation.scoring import Embedder, check_families, score_answers
+from bitsft.evaluation.scoring import Embedder, Scores, check_families, score_answers
 from bitsft.evaluation.unfinished import PART, refuse_other_terms
+from bitsft.runs import Recorder, describe_model, recorded, runs_behind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -70,7 +72,7 @@ def evaluate_model(
     Args:
         model: A folder, a Hub id (which is fetched), a model in memory, or what `load_model` returned.
         data: What `read_data` reads, or what it returned: a folder that `prepare` wrote (its test split), a file of
-            rows, or a list of rows.
+            rows, or a list of rows. None with `held_out` only.
         folder: Where predictions.jsonl and scores.json go; None keeps the result in memory.
         max_new_tokens: Longest answer, in tokens.
         batch_size: Most rows generated together.
@@ -109,7 +111,7 @@ def evaluate_model(
 
     check_families(metrics)
     loaded = model if isinstance(model, LoadedModel) else load_model(model, **(model_options or {}))
-    read = data if isinstance(data, EvalData) else read_data(data, **(data_options or {}))
+    read = data if isinstance(data, EvalData) else _read(data, held_out, data_options or {})
     texts = [*read.texts, *(held_out or ())]
     chosen = labels_of(read, labels) if likelihood or labels is not None else None
     kwargs = dict(generation_kwargs or {})
@@ -154,47 +156,40 @@ def evaluate_model(
                 len(read.questions),
                 SCORES,
             )
-        answers, work = predict(
-            loaded,
-            encoded,
-            folder=place,
-            terms=terms,
-            max_new_tokens=max_new_tokens,
-            batch_size=batch_size,
-            batch_tokens=batch_tokens,
-            seed=seed,
-            generation_kwargs=kwargs,
-            likelihoods=likelihoods_for(loaded, chosen, batch_size)
-            if settings["likelihood"]
-            else None,
-            progress=progress,
-        )
-        measured = score_texts(loaded, texts, batch_size=batch_size, progress=progress)
-        scores = {}
-        if answers:
-            scores = score_answers(
-                answers,
-                tokenizer=settings["metric_tokenizer"],
-                embedder=embedder,
-                metrics=metrics,
-                labels=chosen,
+        measure = likelihoods_for(loaded, chosen, batch_size) if settings["likelihood"] else None
+        with _recorded(place, loaded, described, decoding, settings) as run:
+            answers, work = predict(
+                loaded,
+                encoded,
+                folder=place,
+                terms=terms,
+                max_new_tokens=max_new_tokens,
+                batch_size=batch_size,
+                batch_tokens=batch_tokens,
+                seed=seed,
+                generation_kwargs=kwargs,
+                likelihoods=measure,
+                progress=progress,
             )
-        if measured is not None:
-            scores[HELD_OUT] = measured.scores
-        evaluation = Evaluation(
-            loaded.name,
-            tuple(answers),
-            scores,
-            decoding,
-            described,
-            settings,
-            place,
-            work.as_dict() if work.tokens else {},
-            measured,
-        )
-        if place is not None:
-            evaluation.save(place)
-            (place / PART).unlink(missing_ok=True)
+            measured = score_texts(loaded, texts, batch_size=batch_size, progress=progress)
+            scores = _scores(answers, measured, settings, embedder)
+            evaluation = Evaluation(
+                loaded.name,
+                tuple(answers),
+                scores,
+                decoding,
+                described,
+                settings,
+                place,
+                work.as_dict() if work.tokens else {},
+                measured,
+            )
+            if place is not None:
+                evaluation.save(place)
+                (place / PART).unlink(missing_ok=True)
+            run.result(scores=evaluation.as_dict()["scores"] if place else {}, rows=len(answers))
+            if work.tokens:
+                run.time(tokens_per_second=work.tokens / work.seconds)
     return evaluation
 
 
@@ -206,7 +201,6 @@ def terms_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     """
     own = {name: stored["settings"].get(name) for name in _TERMS}
     return {
-        "form": FORM,
         "data": stored["data"].get("sha256"),
         "decoding": stored["decoding"],
         **own,
@@ -228,17 +222,7 @@ def _is_finished(folder: Path, terms: Mapping[str, Any], overwrite: bool) -> boo
 def _scored_again(folder: Path, settings: dict[str, Any], embedder: Embedder | None) -> Evaluation:
     """A finished evaluation, under the metrics that are asked for now."""
     before = load_evaluation(folder, rescore=False)
-    scores = {}
-    if before.answers:
-        scores = score_answers(
-            before.answers,
-            tokenizer=settings["metric_tokenizer"],
-            embedder=embedder,
-            metrics=settings["metrics"],
-            labels=settings["labels"],
-        )
-    if before.held_out is not None:
-        scores[HELD_OUT] = before.held_out.scores
+    scores = _scores(before.answers, before.held_out, settings, embedder)
     evaluation = Evaluation(
         before.model,
         before.answers,
@@ -254,6 +238,54 @@ def _scored_again(folder: Path, settings: dict[str, Any], embedder: Embedder | N
     return evaluation
 
 
+def _scores(
+    answers: Sequence[Answer],
+    held_out: HeldOut | None,
+    settings: Mapping[str, Any],
+    embedder: Embedder | None,
+) -> Scores:
+    scores: Scores = {}
+    if answers:
+        scores = score_answers(
+            answers,
+            tokenizer=settings["metric_tokenizer"],
+            embedder=embedder,
+            metrics=settings["metrics"],
+            labels=settings["labels"],
+        )
+    if held_out is not None:
+        scores[HELD_OUT] = held_out.scores
+    return scores
+
+
+@contextlib.contextmanager
+def _recorded(
+    folder: Path | None,
+    loaded: LoadedModel,
+    data: Mapping[str, Any],
+    decoding: str,
+    settings: Mapping[str, Any],
+) -> Iterator[Recorder]:
+    """The record of the run in its folder; without a folder there is none."""
+    if folder is None:
+        yield Recorder(None)
+        return
+    # what is no folder here has no weights whose names and sizes could be described
+    model = loaded.name if Path(loaded.name).is_dir() else loaded.model
+    described = {**describe_model(model, loaded.name), "identity_sha256": loaded.identity}
+    with recorded(
+        folder,
+        "eval",
+        model=described,
+        data=[{"role": "eval", **data}],
+        settings={"evaluation": settings, "decoding": {"signature": decoding}},
+        seed=settings["seed"],
+        parents=runs_behind(loaded.name),
+        resumed=(folder / PART).exists(),
+    ) as run:
+        yield run
+
+
 @contextlib.contextmanager
 def _only_writer(folder: Path | None) -> Iterator[None]:
     from bitsft.data.split.lock import only_writer
@@ -263,6 +295,14 @@ def _only_writer(folder: Path | None) -> Iterator[None]:
         return
     with only_writer(folder):
         yield
+
+
+def _read(data: Any, held_out: Sequence[str] | None, options: Mapping[str, Any]) -> EvalData:
+    if data is not None:
+        return read_data(data, **options)
+    if not held_out:
+        raise ValueError("there is nothing to evaluate on: give data, or held-out texts")
+    return EvalData((), (), "held-out texts", (), None, None, (), Ledger())
 
 
 def _hash(texts: Sequence[str]) -> str | None:

@@ -29,7 +29,7 @@ from bitsft.evaluation.held_out import HELD_OUT, HELD_OUT_FILE, HeldOut, read_he
 from bitsft.evaluation.scoring import ALL as ALL
 from bitsft.evaluation.scoring import Embedder as Embedder
 from bitsft.evaluation.scoring import rows_by_task, score_answers
-from bitsft.metrics.score import Score
+from bitsft.metrics.score import Score, resampled
 
 PREDICTIONS = "predictions.jsonl"
 SCORES = "scores.json"
@@ -77,10 +77,23 @@ class Evaluation:
             "decoding": self.decoding,
             "settings": self.settings,
             "generation": self.generation,
-            "scores": {
-                key: {name: score_as_dict(score, self._count(key)) for name, score in part.items()}
-                for key, part in self.scores.items()
-            },
+            "scores": {key: self._part(key) for key in self.scores},
+        }
+
+    def _part(self, key: str) -> dict[str, Any]:
+        rows = self._count(key)
+        part = self.scores[key]
+        ends = intervals(part)
+        return {
+            name: {
+                "value": score.value,
+                "low": ends[name][0],
+                "high": ends[name][1],
+                "signature": score.signature,
+                "goal": score.goal,
+                "rows": rows,
+            }
+            for name, score in part.items()
         }
 
     def _count(self, key: str) -> int:
@@ -104,17 +117,26 @@ class Evaluation:
             part.write_text(text + "\n", encoding="utf-8")
 
 
-def score_as_dict(score: Score, rows: int) -> dict[str, Any]:
-    """A score as it stands in scores.json, with its 95 % interval."""
-    low, high = (None, None) if score.statistics is None else score.interval()
-    return {
-        "value": score.value,
-        "low": low,
-        "high": high,
-        "signature": score.signature,
-        "goal": score.goal,
-        "rows": rows,
+def intervals(scores: Mapping[str, Score]) -> dict[str, tuple[float | None, float | None]]:
+    """The 95 % intervals of several scores over the same rows: those of `Score.interval`, with one set of draws.
+
+    Args:
+        scores: By name.
+
+    Returns:
+        Lower and upper end by name; None where a score knows no rows.
+    """
+    import numpy as np
+
+    known = {
+        name: score.statistics for name, score in scores.items() if score.statistics is not None
     }
+    ends: dict[str, tuple[float | None, float | None]] = dict.fromkeys(scores, (None, None))
+    if known:
+        for name, values in zip(known, resampled(list(known.values())), strict=True):
+            low, high = np.quantile(values, [0.025, 0.975])
+            ends[name] = float(low), float(high)
+    return ends
 
 
 def load_evaluation(

@@ -8,6 +8,7 @@ From these three numbers bits per byte and perplexity, their intervals and those
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,27 @@ def score_texts(
         tuple(float(nats) for nats in perplexity[:, 0]),
         {name: score.signature for name, score in measured.items()},
     )
+
+
+def read_texts(path: str | os.PathLike[str]) -> list[str]:
+    """The texts of a file: the lines of a .txt file, or the column text of any that `read_records` reads.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A row has no text.
+    """
+    from bitsft.data.ledger import Ledger
+    from bitsft.data.read import read_records
+
+    texts = []
+    for record in read_records(path, ledger=Ledger(strict=True)):
+        text = record.values.get("text")
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(
+                f'{record}: has no text in a column "text"; its columns are {sorted(map(str, record.values))}'
+            )
+        texts.append(text)
+    return texts
 
 
 def read_held_out(path: Path, signatures: dict[str, str]) -> HeldOut:

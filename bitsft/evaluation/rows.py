@@ -11,7 +11,7 @@ Rows of a task become prompt and completion by `format_record`, as for training.
 and said (`EvalData.ledger`), never skipped in silence.
 
 The number of a row is its place in its file, or, where there are several files, its place among the rows taken.
-A sample keeps these numbers and the order of the rows; it is drawn by a hash of the seed and of each row's place,
+Some of the rows (`rows=`) keep these numbers and their order; a random sample is drawn by a hash of the seed and of each row's place,
 so it is the same in every process.
 """
 
@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from bitsft.data.common.hashing import one_form, stable_hash
 from bitsft.data.ledger import Ledger
@@ -31,6 +31,7 @@ from bitsft.metrics.eval_rows import EvalRow, read_eval_rows
 
 Formatter = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 Item = TypeVar("Item")
+Draw = Literal["random", "first"]
 
 _COLUMNS_OF = {
     "raft": ("question", "context", "oracle_context", "answer", "cot"),
@@ -75,7 +76,7 @@ class EvalData:
         name: The file or folder, as named.
         files: Name, sha256 and bytes of each file read.
         split: The split of a folder of splits.
-        sampled_from: How many rows there were before a sample was taken; None without one.
+        sampled_from: How many rows there were before some were taken; None where all were.
         labels: Of classification rows, sorted, also of those that the sample left out.
         ledger: What became of every row.
     """
@@ -121,7 +122,7 @@ def read_data(
     task: str | None = None,
     formatter: Formatter | None = None,
     rows: int | None = None,
-    sample: bool = False,
+    draw: Draw = "random",
     seed: int = 0,
     reading: Mapping[str, Any] | None = None,
     checking: Mapping[str, Any] | None = None,
@@ -133,8 +134,8 @@ def read_data(
         split: Of a folder of splits (default: `test`) or a Hub data set (default: `test`).
         task: Of the rows. None for rows that name their task, and for those with prompt and completion.
         formatter: Row of a task -> prompt and completion. None means `format_record`.
-        rows: Take that many: the first ones, or with `sample` drawn ones. None takes all.
-        sample: Draw the rows at random, with `seed`.
+        rows: Take that many; None takes all.
+        draw: Which ones: `"random"`, drawn with `seed`, or the `"first"`.
         seed: Of the draw.
         reading: More for `read_records`, e.g. `{"columns": {"text": "document"}}`.
         checking: More for `check_records`, e.g. `{"label_names": {"0": "부정", "1": "긍정"}}`.
@@ -147,6 +148,8 @@ def read_data(
 
     if rows is not None and rows < 1:
         raise ValueError(f"rows={rows}: it must be 1 or more, or None for all")
+    if draw not in get_args(Draw):
+        raise ValueError(f"draw={draw!r}: use 'random' or 'first'")
     ledger = Ledger()
     reading = dict(reading or {})
     source, name, files, split = _source(data, split, reading)
@@ -163,9 +166,9 @@ def read_data(
     }
     if rows is not None and rows < found:
         if questions:
-            questions = _drawn(questions, rows, sample, seed)
+            questions = _drawn(questions, rows, draw, seed)
         else:
-            texts = _drawn(texts, rows, sample, seed)
+            texts = _drawn(texts, rows, draw, seed)
     sampled_from = found if rows is not None and rows < found else None
     return EvalData(
         tuple(questions),
@@ -318,8 +321,8 @@ def _columns(row: Mapping[str, Any], task: str | None) -> dict[str, Any]:
     return {name: row[name] for name in named if row.get(name) not in (None, "", [])}
 
 
-def _drawn(items: Sequence[Item], count: int, sample: bool, seed: int) -> list[Item]:
-    if not sample:
+def _drawn(items: Sequence[Item], count: int, draw: Draw, seed: int) -> list[Item]:
+    if draw == "first":
         return list(items[:count])
     order = sorted(range(len(items)), key=lambda place: stable_hash("evaluation", seed, place))
     return [items[place] for place in sorted(order[:count])]
