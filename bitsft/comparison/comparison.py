@@ -4,7 +4,7 @@
                     (ValueError)          ├─► changes      per part: best, worst, regressions
                                           └─► slices       per part: by task, length, label, distractors
 
-A part is "all" rows, or a task, as in `Evaluation.scores`. Nothing is generated or scored here, so the same two
+A part is "all" rows, a task, or "held_out" texts, as in `Evaluation.scores`. Nothing is generated or scored here, so the same two
 evaluations and the same seed give the same comparison to the last digit.
 """
 
@@ -22,7 +22,7 @@ from bitsft.comparison.slices import slices_of
 from bitsft.comparison.table import LeftOut as LeftOut
 from bitsft.comparison.table import Line as Line
 from bitsft.comparison.table import table_of
-from bitsft.evaluation.evaluation import Evaluation
+from bitsft.evaluation.evaluation import ALL, Evaluation
 
 _FEW_ROWS = 30
 
@@ -102,12 +102,13 @@ def compare(
         if not lines:
             continue
         table[key] = tuple(lines)
-        chosen = chosen_metric(base, tuned, key, metric)
+        chosen = chosen_metric(base, tuned, key, metric) if base.rows_of(key) else None
         if chosen is not None:
             changes[key] = changes_of(
                 pairs, base.rows_of(key), key, chosen, base.scores[key][chosen].goal, drop=drop
             )
-            slices += slices_of(base, tuned, key, chosen, seed=seed, resamples=resamples)
+            if not _is_one_task(base, key):
+                slices += slices_of(base, tuned, key, chosen, seed=seed, resamples=resamples)
     if metric is not None and metric not in {one.metric for one in changes.values()}:
         known = sorted({name for pair in pairs for name in pair.scores})
         raise ValueError(
@@ -133,6 +134,12 @@ def compare(
     )
 
 
+def _is_one_task(base: Evaluation, key: str) -> bool:
+    """Whether "all" rows are those of one task with scores of its own, which is divided instead."""
+    rows = base.rows_of(key)
+    return key == ALL and any(base.rows_of(other) == rows for other in base.scores if other != ALL)
+
+
 def _notes(base: Evaluation, tuned: Evaluation) -> tuple[str, ...]:
     notes = []
     if base.decoding != tuned.decoding:
@@ -141,10 +148,10 @@ def _notes(base: Evaluation, tuned: Evaluation) -> tuple[str, ...]:
             f"base {base.decoding}; tuned {tuned.decoding}."
         )
     rows = len(base.answers)
-    if rows < _FEW_ROWS:
+    if 0 < rows < _FEW_ROWS:
         notes.append(
-            f"Only {rows} rows: below {_FEW_ROWS} the bootstrap intervals are too narrow, and only large differences "
-            "can be told from chance."
+            f"Fewer than {_FEW_ROWS} rows ({rows}): the intervals are too narrow, and only large differences can be told "
+            "from chance."
         )
     cut = [
         f"{side} {sum(not answer.finished for answer in one.answers)}"

@@ -3,14 +3,17 @@
 What a model wrote may hold HTML, links, images, a table's bar, a comment's end. Every character from which Markdown
 or HTML make something becomes a numeric entity (CommonMark 0.31, section 2.5: "numeric character references cannot
 be used in place of symbols indicating structure"), which renderers that know no backslash escapes show rightly, too.
-Of "www." the full stop, of "https:" the colon, or GitHub would make links of them.
+Left as they are, so that the source stays readable: brackets and exclamation marks, which do nothing without [ ],
+underscores within words, colons but for those of https:// and :emoji:, full stops but for that of www.
 """
 
 import re
 
 from bitsft.pages.visible import cut, visible
 
-_STRUCTURE = re.compile(r"""[\\`*_{}\[\]()<>#!|~&$:@^"']|(?<=www)\.""", re.IGNORECASE)
+_STRUCTURE = re.compile(
+    r"[\\`*\[\]<>#|~&$@]|(?<![^\W_])_|_(?![^\W_])|:(?=//|[\w+-]+:)|(?<=www)\.", re.IGNORECASE
+)
 
 
 def escaped(text: str) -> str:

@@ -15,6 +15,7 @@ from bitsft.comparison.words import (
     MEANINGS,
     is_detail,
     metric_title,
+    part_title,
     percent,
     probability,
     shown,
@@ -40,8 +41,7 @@ def comparison_as_markdown(comparison: Comparison, *, heading: int = 2) -> str:
     blocks += [f"> **Note.** {escaped(note)}" for note in comparison.notes]
     below = "#" * (heading + 1)
     for key, lines in comparison.table.items():
-        count = f"{lines[0].rows:,} rows"
-        blocks.append(f"{below} {'All' if key == 'all' else escaped(key)} ({count})")
+        blocks.append(f"{below} {escaped(part_title(key, lines[0].rows))}")
         main = [line for line in lines if not is_detail(line.metric)]
         details = [line for line in lines if is_detail(line.metric)]
         if main:
@@ -133,6 +133,8 @@ def _samples(comparison: Comparison, below: str) -> Iterator[str]:
     """Answers side by side: some taken evenly, the best, the worst; then the regressions."""
     rows = comparison.rows
     places = sorted({(2 * at + 1) * len(rows) // (2 * _SAMPLES) for at in range(_SAMPLES)})
+    if not rows:
+        return
     yield f"{below} Answers"
     yield f"Taken evenly from the {len(rows):,} rows:\n\n{_answers(comparison, places)}"
     for key, changes in comparison.changes.items():

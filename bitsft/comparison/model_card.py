@@ -19,7 +19,7 @@ from bitsft.data.common.atomic import atomic_path
 BEGIN = "<!-- bitsft compare: begin -->"
 END = "<!-- bitsft compare: end -->"
 _SECTION = re.compile(
-    rf"^{re.escape(BEGIN)}[ \t]*\r?$.*?^{re.escape(END)}[ \t]*\r?$", re.MULTILINE | re.DOTALL
+    rf"^{re.escape(BEGIN)}[ \t]*\r?$.*?^{re.escape(END)}[ \t]*(?=\r?$)", re.MULTILINE | re.DOTALL
 )
 
 

@@ -66,7 +66,7 @@ def check_same_rows(base: "Evaluation", tuned: "Evaluation") -> None:
             f"row {longer[len(shorter)].row} was not answered by {side}: base has {len(base.answers)} rows, tuned "
             f"{len(tuned.answers)}. Finish the shorter evaluation, or evaluate both on the same rows"
         )
-    if not base.answers:
+    if not base.answers and not base.scores:
         raise ValueError("the two evaluations hold no rows, so there is nothing to compare")
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bitsft.comparison.significance import middle, paired_values
+from bitsft.comparison.table import can_be_tested, statistics_of
 from bitsft.data.tasks import texts_of
 from bitsft.evaluation.answers import Answer
 from bitsft.metrics.score import Score
@@ -81,11 +82,7 @@ def slices_of(
     """
     ours, theirs = base.scores[key][metric], tuned.scores[key][metric]
     answers = [base.answers[place] for place in base.rows_of(key)]
-    if ours.statistics is None or theirs.statistics is None:
-        return ()
-    if not len(answers) == len(ours.statistics.table) == len(theirs.statistics.table):
-        return ()
-    if ours.statistics.table.shape != theirs.statistics.table.shape:
+    if not can_be_tested(ours, theirs) or len(answers) != len(statistics_of(ours).table):
         return ()
     return tuple(
         _slice(key, kind, name, ours.subset(rows), theirs.subset(rows), len(rows), seed, resamples)
@@ -157,10 +154,8 @@ def _slice(
     seed: int,
     resamples: int,
 ) -> Slice:
-    if ours.statistics is None or theirs.statistics is None:
-        raise ValueError(f"{ours.name} has no statistics")
-    ((a, b),) = paired_values(
-        [ours.statistics], [theirs.statistics], resamples=resamples, seed=seed
+    ((before, after),) = paired_values(
+        [statistics_of(ours)], [statistics_of(theirs)], resamples=resamples, seed=seed
     )
     return Slice(
         task=key,
@@ -171,5 +166,5 @@ def _slice(
         base=ours.value,
         tuned=theirs.value,
         difference=theirs.value - ours.value,
-        interval=middle(b - a),
+        interval=middle(after - before),
     )

@@ -5,7 +5,7 @@
                     are a family of their own, or a task of fifty classes could never show anything
     verdict       = "better" or "worse" where the adjusted p is below 0.05 and the metric's goal says which; "changed" where neither direction is better;
                     "no difference shown" otherwise, which is not "no difference"; "not tested" where the metric
-                    does not know its rows
+                    does not know its rows, or a number is not finite
 
 A metric of one side only, or with another signature on each side, has no line: numbers made in two ways do not
 make a difference. It is listed with the reason instead (`LeftOut`).
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bitsft.comparison.significance import holm, middle, paired_p_values, paired_values
 from bitsft.comparison.words import is_detail
+from bitsft.evaluation.held_out import HELD_OUT
 from bitsft.metrics.score import Goal, Score, Statistics
 
 if TYPE_CHECKING:
@@ -106,19 +107,23 @@ def table_of(
         The lines, in the order of the metrics, and what could not be compared.
     """
     ours, theirs = base.scores.get(key, {}), tuned.scores.get(key, {})
+    same_texts = key != HELD_OUT or _texts(base) == _texts(tuned)
     left_out = [
         LeftOut(key, name, reason)
         for name in dict.fromkeys([*ours, *theirs])
-        if (reason := _why_not(ours.get(name), theirs.get(name)))
+        if (
+            reason := _why_not(ours.get(name), theirs.get(name))
+            or ("" if same_texts else "the held-out texts are not the same")
+        )
     ]
     refused = {one.metric for one in left_out}
     names = [name for name in ours if name not in refused]
-    tested = [name for name in names if _can_be_tested(ours[name], theirs[name])]
+    tested = [name for name in names if can_be_tested(ours[name], theirs[name])]
     p_values: dict[str, float] = {}
     intervals: dict[str, tuple[Interval, Interval, Interval]] = {}
     for together in _by_rows(tested, ours):
-        one = [_statistics(ours[name]) for name in together]
-        other = [_statistics(theirs[name]) for name in together]
+        one = [statistics_of(ours[name]) for name in together]
+        other = [statistics_of(theirs[name]) for name in together]
         found = paired_p_values(one, other, trials=trials, seed=seed)
         p_values.update(zip(together, found, strict=True))
         drawn = paired_values(one, other, resamples=resamples, seed=seed)
@@ -149,7 +154,7 @@ def table_of(
                 adjusted_p=adjusted.get(name),
                 goal=ours[name].goal,
                 verdict=_verdict(b - a, adjusted.get(name), ours[name].goal),
-                rows=len(base.rows_of(key)),
+                rows=_count(ours[name], base.rows_of(key)),
                 signature=ours[name].signature,
             )
         )
@@ -167,12 +172,32 @@ def _why_not(ours: Score | None, theirs: Score | None) -> str:
     return ""
 
 
-def _can_be_tested(ours: Score, theirs: Score) -> bool:
+def _texts(one: "Evaluation") -> tuple[int, ...]:
+    """The held-out texts' sizes, by which they are told from others."""
+    return () if one.held_out is None else one.held_out.bytes
+
+
+def _count(score: Score, rows: Sequence[int]) -> int:
+    return len(rows) if score.statistics is None else len(score.statistics.table)
+
+
+def can_be_tested(ours: Score, theirs: Score) -> bool:
+    """Whether two scores know the same rows, line by line, and hold finite numbers only."""
+    import numpy as np
+
     one, other = ours.statistics, theirs.statistics
-    return one is not None and other is not None and one.table.shape == other.table.shape
+    if one is None or other is None or one.table.shape != other.table.shape:
+        return False
+    values = (one.table, other.table, ours.value, theirs.value)
+    return bool(len(one.table)) and all(bool(np.isfinite(value).all()) for value in values)
 
 
-def _statistics(score: Score) -> Statistics:
+def statistics_of(score: Score) -> Statistics:
+    """What a score is computed from.
+
+    Raises:
+        ValueError: When it does not know.
+    """
     if score.statistics is None:
         raise ValueError(f"{score.name} has no statistics")
     return score.statistics
@@ -182,7 +207,7 @@ def _by_rows(names: Sequence[str], scores: dict[str, Score]) -> Iterator[list[st
     """Metrics over equally many rows, which can be drawn together."""
     groups: dict[int, list[str]] = {}
     for name in names:
-        groups.setdefault(len(_statistics(scores[name]).table), []).append(name)
+        groups.setdefault(len(statistics_of(scores[name]).table), []).append(name)
     yield from groups.values()
 
 

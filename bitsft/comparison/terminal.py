@@ -8,6 +8,7 @@ from bitsft.comparison.table import Line
 from bitsft.comparison.words import (
     is_detail,
     metric_title,
+    part_title,
     percent,
     probability,
     shown,
@@ -24,13 +25,13 @@ def comparison_as_text(comparison: Comparison) -> str:
     """
     blocks = []
     for key, lines in comparison.table.items():
-        title = f"{'all' if key == 'all' else _plain(key)}, {lines[0].rows:,} rows"
+        title = _plain(part_title(key, lines[0].rows))
         main = [line for line in lines if not is_detail(line.metric)]
         blocks.append(f"{title}\n{_table(main or lines)}")
     for key, changes in comparison.changes.items():
         where = "" if key == "all" else f"{_plain(key)}, "
         blocks.append(
-            f"{where}{metric_title(changes.metric)} by rows: {changes.better:,} better, {changes.worse:,} worse, "
+            f"{where}{_plain(metric_title(changes.metric))} by rows: {changes.better:,} better, {changes.worse:,} worse, "
             f"{changes.same:,} the same; {len(changes.regressions):,} regressions ({changes.rule})"
         )
     blocks += [

@@ -34,16 +34,27 @@ _TITLES = {
     "seq_rep_4": "Repeated 4-grams",
     "loops": "Answers that loop",
     "blank": "Blank answers",
+    "finished": "Answers that end by themselves",
+    "bits_per_byte": "Bits per byte",
+    "perplexity": "Perplexity",
 }
 _STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 
-# Precision or recall of a main metric, an n-gram order, a single class: read when the main number surprises.
+# What is read when the main number surprises: precision or recall of a main metric, an n-gram order, a single class,
+# the form of the answers.
 _DETAIL = re.compile(
-    r"rouge\w+_(precision|recall)|bleu\d_precision|.*\[.*\]|(likelihood_)?(macro_(precision|recall)|weighted_f1)",
+    r"rouge\w+_(precision|recall)|bleu\d_precision|.*\[.*\]|(likelihood_)?(macro_(precision|recall)|weighted_f1)"
+    r"|answer_(chars|tokens)|length_ratio|seq_rep_\d|loops|blank|finished",
     re.DOTALL,
 )
+_OF_A_CLASS = re.compile(r"(likelihood_)?(precision|recall|f1)\[(.*)\]", re.DOTALL)
 
 MEANINGS = (
+    (
+        "perplexity",
+        "Perplexity is per token, so it can be compared between models of the same tokenizer only; bits per byte "
+        "between all.",
+    ),
     (
         "rouge",
         "ROUGE is how many words (of Korean: morphemes) answer and reference share. It sees no meaning: a false "
@@ -84,9 +95,32 @@ MEANINGS = (
 )  # fmt: skip
 
 
+def part_title(key: str, rows: int) -> str:
+    """The heading of a part of the rows."""
+    if key == "held_out":
+        return f"Held-out texts ({rows:,})"
+    return f"{'All' if key == 'all' else key} ({rows:,} row{'' if rows == 1 else 's'})"
+
+
 def metric_title(name: str) -> str:
-    """A metric's name for people, e.g. ROUGE-1; the name itself where none is known."""
-    return _TITLES.get(name, name)
+    """A metric's name for people; the name itself where none is known.
+
+    Example:
+        >>> metric_title("rouge1"), metric_title("rouge1_recall"), metric_title("f1[긍정]")
+        ('ROUGE-1', 'ROUGE-1 recall', 'F1 of 긍정')
+    """
+    if name in _TITLES:
+        return _TITLES[name]
+    if of_a_class := _OF_A_CLASS.fullmatch(name):
+        by, measure, label = of_a_class.groups()
+        return f"{measure.capitalize()} of {label}{' by likelihood' if by else ''}"
+    if order := re.fullmatch(r"bleu(\d)_precision", name):
+        return f"BLEU {order[1]}-gram precision"
+    for suffix in ("recall", "precision"):
+        main = name.removesuffix(f"_{suffix}")
+        if main != name and main in _TITLES:
+            return f"{_TITLES[main]} {suffix}"
+    return name
 
 
 def is_detail(name: str) -> bool:

@@ -168,7 +168,7 @@ def test_other_decoding_few_rows_and_cut_answers_are_noted() -> None:
     decoding, few, cut = compare(base, tuned).notes
     assert "decoded differently" in decoding
     assert "base greedy; tuned sampled|temperature:0.7" in decoding
-    assert few.startswith("Only 3 rows")
+    assert few.startswith("Fewer than 30 rows (3)")
     assert cut == "Answers cut off at the token limit: tuned 1 of 3."
 
 
