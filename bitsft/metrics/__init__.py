@@ -1,8 +1,8 @@
 """Predictions and references in, `Score(name, value, signature)` out.
 
-Pure functions: `rouge`, `bleu`, `chrf`, `cosine_similarity`, `exact_match`, `char_f1`; of a task
-`classification`, `confusion_matrix`, `raft_scores`, `answer_shape`. The same for `evaluate`: `Rouge`,
-`Bleu`, `Chrf`, `CosineSimilarity`. With a model: `log_likelihoods`, `label_likelihoods` (scored by
+Pure functions: `rouge`, `bleu`, `chrf`, `meteor`, `cosine_similarity`, `exact_match`, `char_f1`; of a
+task `classification`, `confusion_matrix`, `raft_scores`, `answer_shape`. The same for `evaluate`: `Rouge`,
+`Bleu`, `Chrf`, `Meteor`, `CosineSimilarity`, `ExactMatch`, `CharF1`. With a model: `log_likelihoods`, `label_likelihoods` (scored by
 `classification_by_likelihood`), `bits_per_byte`. During training: `GenerationMetricsCallback`; by
 hand: `generate_completions`.
 
@@ -26,6 +26,7 @@ from bitsft.metrics.generation import generate_completions
 from bitsft.metrics.korquad import char_f1, exact_match
 from bitsft.metrics.label_likelihoods import label_likelihoods
 from bitsft.metrics.likelihood import log_likelihoods
+from bitsft.metrics.meteor import meteor
 from bitsft.metrics.raft_scores import raft_scores
 from bitsft.metrics.rouge_scores import rouge
 from bitsft.metrics.sacrebleu_scores import bleu, chrf
@@ -33,7 +34,15 @@ from bitsft.metrics.score import Score
 
 if TYPE_CHECKING:
     from bitsft.metrics.callback import GenerationMetricsCallback
-    from bitsft.metrics.evaluate_metrics import Bleu, Chrf, CosineSimilarity, Rouge
+    from bitsft.metrics.evaluate_metrics import (
+        Bleu,
+        CharF1,
+        Chrf,
+        CosineSimilarity,
+        ExactMatch,
+        Meteor,
+        Rouge,
+    )
 
 _LAZY = {
     "GenerationMetricsCallback": "bitsft.metrics.callback",
@@ -41,14 +50,20 @@ _LAZY = {
     "Bleu": "bitsft.metrics.evaluate_metrics",
     "Chrf": "bitsft.metrics.evaluate_metrics",
     "CosineSimilarity": "bitsft.metrics.evaluate_metrics",
+    "Meteor": "bitsft.metrics.evaluate_metrics",
+    "ExactMatch": "bitsft.metrics.evaluate_metrics",
+    "CharF1": "bitsft.metrics.evaluate_metrics",
 }
 
 __all__ = [
     "Bleu",
+    "CharF1",
     "Chrf",
     "ConfusionMatrix",
     "CosineSimilarity",
+    "ExactMatch",
     "GenerationMetricsCallback",
+    "Meteor",
     "Rouge",
     "Score",
     "answer_shape",
@@ -64,6 +79,7 @@ __all__ = [
     "generate_completions",
     "label_likelihoods",
     "log_likelihoods",
+    "meteor",
     "raft_scores",
     "rouge",
 ]

@@ -20,6 +20,8 @@ import datasets
 import evaluate
 
 from bitsft.metrics.cosine import cosine_similarity
+from bitsft.metrics.korquad import char_f1, exact_match
+from bitsft.metrics.meteor import meteor
 from bitsft.metrics.rouge_scores import rouge
 from bitsft.metrics.sacrebleu_scores import bleu, chrf
 from bitsft.metrics.score import Score
@@ -27,11 +29,17 @@ from bitsft.metrics.score import Score
 _FEATURES = datasets.Features(
     {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
 )
+_SEVERAL = datasets.Features(
+    {
+        "predictions": datasets.Value("string"),
+        "references": datasets.Sequence(datasets.Value("string")),
+    }
+)
 _INPUTS = "predictions: list of strings; references: list of strings, one per prediction."
 
 
 class _FunctionMetric(evaluate.Metric):
-    """What the four classes share; `function` is the metric, `citation_text` its source.
+    """What the classes share; `function` is the metric, `citation_text` its source.
 
     Args:
         cache_dir: Where evaluate makes its (empty) folder; None means its own default.
@@ -43,6 +51,7 @@ class _FunctionMetric(evaluate.Metric):
 
     function: ClassVar[Callable[..., dict[str, Score]]]
     citation_text: ClassVar[str]
+    features: ClassVar[list[datasets.Features]] = [_FEATURES]
 
     def __init__(self, *, cache_dir: str | None = None, **settings: Any) -> None:
         inspect.signature(type(self).function).bind([], [], **settings)
@@ -56,7 +65,7 @@ class _FunctionMetric(evaluate.Metric):
             description=inspect.getdoc(type(self).function) or "",
             citation=self.citation_text,
             inputs_description=_INPUTS,
-            features=_FEATURES,
+            features=list(type(self).features),
         )
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
@@ -91,3 +100,26 @@ class CosineSimilarity(_FunctionMetric):
 
     function = staticmethod(cosine_similarity)
     citation_text = "Reimers and Gurevych 2019, https://aclanthology.org/D19-1410"
+
+
+class Meteor(_FunctionMetric):
+    """`bitsft.metrics.meteor` for `evaluate`."""
+
+    function = staticmethod(meteor)
+    citation_text = "Lavie and Agarwal 2007, https://aclanthology.org/W07-0734"
+
+
+class ExactMatch(_FunctionMetric):
+    """`bitsft.metrics.exact_match` for `evaluate`; a reference may be a list of accepted texts."""
+
+    function = staticmethod(exact_match)
+    citation_text = "Lim et al. 2019, https://arxiv.org/abs/1909.07005"
+    features = [_FEATURES, _SEVERAL]
+
+
+class CharF1(_FunctionMetric):
+    """`bitsft.metrics.char_f1` for `evaluate`; a reference may be a list of accepted texts."""
+
+    function = staticmethod(char_f1)
+    citation_text = "Lim et al. 2019, https://arxiv.org/abs/1909.07005"
+    features = [_FEATURES, _SEVERAL]

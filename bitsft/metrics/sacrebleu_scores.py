@@ -76,9 +76,7 @@ def bleu(
     if name == "mecab":
         signature = f"{signature}|{dictionary_signature()}"
     statistics = Statistics(table, bleu_of_sums)
-    scores = {
-        "bleu": Score("bleu", statistics.value(), signature, bleu_of_sums(table), statistics)
-    }
+    scores = {"bleu": Score("bleu", statistics.value(), signature, bleu_of_sums(table), statistics)}
     for order in range(1, _ORDERS + 1):
         if precisions or (unigram_precision and order == 1):
             key = f"bleu{order}_precision"
@@ -141,7 +139,9 @@ def bleu_of_sums(sums: "np.ndarray") -> "np.ndarray":
 
     found, expected = sums[..., 0], sums[..., 1]
     matched, possible = sums[..., 2 : 2 + _ORDERS], sums[..., 2 + _ORDERS :]
-    present = np.logical_and.accumulate(possible > 0, axis=-1)  # an order without n-grams ends the list
+    present = np.logical_and.accumulate(
+        possible > 0, axis=-1
+    )  # an order without n-grams ends the list
     unmatched = present & (matched == 0)
     # the first order without a match counts 1/2 match, the second 1/4, ...
     smoothed = np.where(unmatched, 0.5 ** np.cumsum(unmatched, axis=-1), matched)

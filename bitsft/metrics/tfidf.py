@@ -75,9 +75,7 @@ def tfidf_similarities(predictions: Sequence[str], references: Sequence[str]) ->
     for found, expected in _chunks(predictions, references):
         left, left_rows, left_weights = weighted(found)
         right, right_rows, right_weights = weighted(expected)
-        _, in_left, in_right = np.intersect1d(
-            left, right, assume_unique=True, return_indices=True
-        )
+        _, in_left, in_right = np.intersect1d(left, right, assume_unique=True, return_indices=True)
         products = left_weights[in_left] * right_weights[in_right]
         dots = np.bincount(left_rows[in_left], products, len(found))
         norms = np.bincount(left_rows, left_weights**2, len(found)) * np.bincount(
@@ -108,7 +106,9 @@ def _document_frequencies(references: Sequence[str]) -> "tuple[np.ndarray, np.nd
         keys, _ = np.unique(_keys(forms), return_counts=True)
         pending.append(keys & np.uint64((1 << _HASH_BITS) - 1))
         waiting += len(pending[-1])
-        if waiting > max(len(terms), 1_000_000):  # seldom enough to cost little, soon enough to stay small
+        if waiting > max(
+            len(terms), 1_000_000
+        ):  # seldom enough to cost little, soon enough to stay small
             terms, df = merge()
             pending, waiting = [], 0
     return merge() if pending else (terms, df)
