@@ -2,6 +2,7 @@
 
     bitsft data        raw files into a dataset that trains: check, clean, split, look at it
     bitsft demo        train a small ternary model on Korean rows that ship with the package
+    bitsft eval        let a model answer rows, and score the answers
     bitsft export      a ternary model into the format of another runtime
     bitsft verify      whether two forms of a model compute the same
     bitsft --version
@@ -20,6 +21,7 @@ from pathlib import Path
 import bitsft
 from bitsft.cli.data import add_data_arguments
 from bitsft.cli.data.wording import OptionsFormatter, in_options
+from bitsft.cli.eval import add_eval_arguments
 from bitsft.cli.export import add_export_arguments
 from bitsft.cli.verify import add_verify_arguments
 
@@ -85,6 +87,14 @@ def _parser() -> argparse.ArgumentParser:
             help="from raw files to a dataset that trains: check, clean, deduplicate, split, look at it",
             description="Each verb reads files, folders or a Hub data set, says what became of every row, and writes the "
             "rows that it refuses to a file.",
+        )
+    )
+    add_eval_arguments(
+        verbs.add_parser(
+            "eval",
+            help="let a model answer rows, score the answers; standard benchmarks; perplexity",
+            description="Generates an answer to each row, scores them, and writes answers and scores to a folder. "
+            "Stopped, it goes on from there when the same command is given again.",
         )
     )
     add_export_arguments(
