@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bitsft.data import prepare as prepare
     from bitsft.data import read_rows as read_rows
     from bitsft.data import token_budget as token_budget
+    from bitsft.evaluation import evaluate_model as evaluate_model
+    from bitsft.evaluation import load_evaluation as load_evaluation
     from bitsft.metrics import GenerationMetricsCallback as GenerationMetricsCallback
     from bitsft.metrics import Score as Score
     from bitsft.metrics import bleu as bleu
@@ -45,10 +47,12 @@ _STAGE_OF = {
     "bleu": "metrics",
     "chrf": "metrics",
     "cosine_similarity": "metrics",
+    "evaluate_model": "evaluation",
     "format_koalpaca": "data",
     "format_raft": "data",
     "format_rows": "data",
     "generate_completions": "metrics",
+    "load_evaluation": "evaluation",
     "load_prepared": "data",
     "load_ternary": "checkpoint",
     "prepare": "data",
