@@ -16,6 +16,7 @@ from bitsft.cli.data.settings import add_rendering, rendering_from
 from bitsft.data.tasks import TASKS
 
 if TYPE_CHECKING:
+    from bitsft.evaluation.evaluation import Evaluation
     from bitsft.evaluation.models import LoadedModel
 
 FOLDER = Path("evaluations")
@@ -45,6 +46,13 @@ def add_eval_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help=f"where answers and scores go; run again, it goes on there (default: {FOLDER}/MODEL--DATA)",
     )
+    add_evaluation_arguments(parser)
+    _add_standard(parser)
+    parser.set_defaults(run=run_eval)
+
+
+def add_evaluation_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add which rows are asked, and how a model is loaded, answers and is scored; `bitsft compare` has them, too."""
     parser.add_argument(
         "--overwrite",
         action="store_true",
@@ -55,8 +63,6 @@ def add_eval_arguments(parser: argparse.ArgumentParser) -> None:
     _add_loading(parser)
     _add_generation(parser)
     _add_scores(parser)
-    _add_standard(parser)
-    parser.set_defaults(run=run_eval)
 
 
 def _add_rows(parser: argparse.ArgumentParser) -> None:
@@ -215,7 +221,7 @@ def run_eval(parsed: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError, ImportError: As `evaluate_model` and `run_standard_tasks`.
     """
-    from bitsft.evaluation.models import load_model
+    from bitsft.evaluation.table import evaluation_table
     from bitsft.evaluation.unfinished import PART
 
     if parsed.data is None and parsed.held_out is None and parsed.tasks is None:
@@ -228,17 +234,11 @@ def run_eval(parsed: argparse.Namespace) -> int:
         require("lm_eval", "lm-eval")  # before the model is loaded
     folder = parsed.output or default_folder(parsed.model, parsed.data)
     try:
-        loaded = load_model(
-            parsed.model,
-            tokenizer=parsed.tokenizer,
-            ternary=parsed.ternary,
-            dtype=parsed.dtype,
-            device=parsed.device,
-            revision=parsed.revision,
-            trust_remote_code=parsed.trust_remote_code,
-        )
+        loaded = load_from(parsed, parsed.model)
         if parsed.data is not None or parsed.held_out is not None:
-            _evaluate(parsed, loaded, folder)
+            evaluation = evaluate_from(parsed, loaded, folder)
+            print(evaluation_table(evaluation, details=parsed.details))
+            print(f"\nwritten to {folder}")
         if parsed.tasks is not None:
             _run_standard(parsed, loaded, folder)
     except KeyboardInterrupt:
@@ -270,11 +270,37 @@ def default_folder(model: str, data: str | None) -> Path:
     return FOLDER / (last(model) if data is None else f"{last(model)}--{Path(last(data)).stem}")
 
 
-def _evaluate(parsed: argparse.Namespace, loaded: "LoadedModel", folder: Path) -> None:
+def load_from(parsed: argparse.Namespace, model: str) -> "LoadedModel":
+    """Load a model with the options of the command line.
+
+    Args:
+        parsed: What `add_evaluation_arguments` asked for.
+        model: A folder or a Hub id.
+    """
+    from bitsft.evaluation.models import load_model
+
+    return load_model(
+        model,
+        tokenizer=parsed.tokenizer,
+        ternary=parsed.ternary,
+        dtype=parsed.dtype,
+        device=parsed.device,
+        revision=parsed.revision,
+        trust_remote_code=parsed.trust_remote_code,
+    )
+
+
+def evaluate_from(parsed: argparse.Namespace, loaded: "LoadedModel", folder: Path) -> "Evaluation":
+    """Evaluate with the options of the command line; an evaluation that was left goes on.
+
+    Args:
+        parsed: What `add_evaluation_arguments` asked for, and `data`.
+        loaded: The model.
+        folder: Where answers and scores go.
+    """
     from bitsft.evaluation.evaluate import evaluate_model
     from bitsft.evaluation.held_out import read_texts
     from bitsft.evaluation.rows import read_data
-    from bitsft.evaluation.table import evaluation_table
 
     label_names, labels = labels_from(parsed.labels)
     data = None
@@ -293,7 +319,7 @@ def _evaluate(parsed: argparse.Namespace, loaded: "LoadedModel", folder: Path) -
         if data.ledger.rows_rejected:
             print(data.ledger, file=sys.stderr)
             print(f"  The first: {data.ledger.rejected_rows[0]}", file=sys.stderr)
-    evaluation = evaluate_model(
+    return evaluate_model(
         loaded,
         data,
         folder,
@@ -312,8 +338,6 @@ def _evaluate(parsed: argparse.Namespace, loaded: "LoadedModel", folder: Path) -
         overwrite=parsed.overwrite,
         progress=sys.stderr.isatty(),
     )
-    print(evaluation_table(evaluation, details=parsed.details))
-    print(f"\nwritten to {folder}")
 
 
 def _run_standard(parsed: argparse.Namespace, loaded: "LoadedModel", folder: Path) -> None:
