@@ -31,7 +31,7 @@ import os
 import secrets
 import sys
 import time as clock
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -86,14 +86,11 @@ class Recorder:
             self.record.time.update(plain(values))
 
     def save(self) -> None:
-        """Write what is known by now; time and memory are brought up to date."""
+        """Write what is known by now; until the run has ended, its time and memory are brought up to date."""
         if self.record is None:
             return
-        seconds = clock.perf_counter() - self._began
-        self.record.time["seconds"] = round(self._seconds_before + seconds, 3)
-        _keep_peaks(self.record.memory, peak_memory())
-        session = self.record.sessions[-1]
-        session["seconds"] = round(seconds, 3)
+        if self.record.status == "running":
+            self._measure(self.record)
         try:
             write_run(self.record)
         except (OSError, ValueError, TypeError) as error:
@@ -108,12 +105,19 @@ class Recorder:
         """
         if self.record is None:
             return
+        self._measure(self.record)
         self.record.status = status
         self.record.ended = now()
         self.record.sessions[-1].update(status=status, ended=self.record.ended)
         if error is not None:
             self.record.sessions[-1]["error"] = plain(error)
         self.save()
+
+    def _measure(self, record: RunRecord) -> None:
+        seconds = clock.perf_counter() - self._began
+        record.time["seconds"] = round(self._seconds_before + seconds, 3)
+        record.sessions[-1]["seconds"] = round(seconds, 3)
+        _keep_peaks(record.memory, peak_memory())
 
 
 def start_record(
@@ -187,21 +191,21 @@ def recorded(folder: str | os.PathLike[str], kind: Kind, **arguments: Any) -> It
         The open record.
     """
     recorder = start_record(folder, kind, **arguments)
-    with closing(recorder):
+    with closing(recorder.finish):
         yield recorder
 
 
 @contextmanager
-def closing(recorder: Recorder) -> Iterator[None]:
-    """Close a record by how the block ends."""
+def closing(finish: Callable[[Status, str | None], None]) -> Iterator[None]:
+    """Call `finish(status, error)` by how the block ends."""
     try:
         yield
     except BaseException as error:
         stopped = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
         said = f"{type(error).__name__}: {error}".strip(": ")[:1000]
-        recorder.finish("interrupted" if stopped else "failed", said)
+        finish("interrupted" if stopped else "failed", said)
         raise
-    recorder.finish()
+    finish("finished", None)
 
 
 def plain_score(score: Any) -> dict[str, Any]:

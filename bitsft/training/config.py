@@ -35,6 +35,8 @@ class TernarySFTConfig(SFTConfig):
             clipping.
         keep_latent_weights: Leave the latent weights in the model when `train()` returns, instead of
             γ·{-1, 0, 1}. Default False. Checkpoints always hold the latent weights.
+        run_record: Keep `run.json` in the output directory: data hashes, settings, versions, machine, time and
+            scores (`bitsft runs`, docs/runs.md). Default True.
 
     Raises:
         ValueError: A value is outside its range, or `projection="stochastic"` is combined with an option
@@ -71,6 +73,12 @@ class TernarySFTConfig(SFTConfig):
         default=False,
         metadata={
             "help": "Leave latent weights in the model after train() instead of ternary ones."
+        },
+    )
+    run_record: bool = field(
+        default=True,
+        metadata={
+            "help": "Keep run.json in the output directory: what was trained, how, with which result."
         },
     )
 

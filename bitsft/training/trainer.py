@@ -4,7 +4,7 @@ What it adds to TRL, each by the smallest override:
 
     __init__           makes the model ternary before TRL wraps it (PEFT, fused head, device)
     create_optimizer   the projection follows each optimizer step
-    train              latents in, γ·{-1, 0, 1} out
+    train              latents in, γ·{-1, 0, 1} out; run.json says how it went
     compute_loss       TRL's fused head in tiles that suit a CPU
     evaluation_loop    generated answers are scored and join the evaluation's metrics
     _prepare_dataset   counts what max_length cuts off
@@ -48,10 +48,12 @@ from bitsft.ternary.linear import hold_codes
 from bitsft.ternary.replace import replace_linear_with_bitlinear
 from bitsft.training.callbacks import ProjectionCallback
 from bitsft.training.config import as_ternary_config
+from bitsft.training.diagnosis.memory import out_of_memory_explained
 from bitsft.training.head_tiles import head_tiles_for
 from bitsft.training.loading import fits_packed_format, load_model
 from bitsft.training.model_card import ternary_model_card
 from bitsft.training.projection import Projection
+from bitsft.training.run_record import RunRecordCallback
 
 if TYPE_CHECKING:
     from datasets import DatasetDict, IterableDataset, IterableDatasetDict
@@ -116,7 +118,7 @@ class TernarySFTTrainer(SFTTrainer):
                 "other: the weights are 1.58-bit already. Leave it out, or use trl.SFTTrainer for QLoRA."
             )
         model_id = model if isinstance(model, str) else get_config_model_id(model.config)
-        args = as_ternary_config(args, model_id.split("/")[-1])
+        args = given_args = as_ternary_config(args, model_id.split("/")[-1])
         if isinstance(model, str):
             model, processing_class, args = load_model(model, processing_class, args)
         else:
@@ -128,6 +130,24 @@ class TernarySFTTrainer(SFTTrainer):
         self._dataset_rows: dict[str, int] = {}
         self._saves_packed = False
         self._hooked_optimizer: torch.optim.Optimizer | None = None
+        self._run_record = RunRecordCallback(
+            given_args,
+            model=model,
+            model_name=model_id or None,
+            tokenizer=processing_class,
+            datasets={"train": train_dataset, "eval": eval_dataset},
+            peft_config=peft_config,
+            given={
+                "callbacks": callbacks,
+                "data_collator": data_collator,
+                "formatting_func": formatting_func,
+                "compute_loss_func": compute_loss_func,
+                "compute_metrics": compute_metrics,
+                "optimizers": [one for one in optimizers if one is not None],
+                "optimizer_cls_and_kwargs": optimizer_cls_and_kwargs,
+            },
+            signatures=self._score_signatures,
+        )
         super().__init__(
             model=model,
             args=args,
@@ -153,6 +173,7 @@ class TernarySFTTrainer(SFTTrainer):
         self.add_callback(
             ProjectionCallback(self._projection, steps_in_backward=self.is_deepspeed_enabled)
         )
+        self.add_callback(self._run_record)
 
     # --- data ------------------------------------------------------------------------------------------
 
@@ -206,7 +227,8 @@ class TernarySFTTrainer(SFTTrainer):
         """As in TRL. When it returns, each ternary layer's `weight` is exactly γ·{-1, 0, 1}."""
         self._check_rows_to_score()
         self._projection.start()
-        with hold_codes(self.model):
+        explained = out_of_memory_explained(self)
+        with hold_codes(self.model), self._run_record.session(), explained:
             output = super().train(*args, **kwargs)
             self._projection.finish()
         self._take_autocast_off_the_model()
@@ -272,6 +294,9 @@ class TernarySFTTrainer(SFTTrainer):
     def _generation_callbacks(self) -> list[GenerationMetricsCallback]:
         callbacks = self.callback_handler.callbacks
         return [c for c in callbacks if isinstance(c, GenerationMetricsCallback)]
+
+    def _score_signatures(self) -> dict[str, str]:
+        return {k: s for c in self._generation_callbacks() for k, s in c.signatures.items()}
 
     def _raw_eval_datasets(self) -> dict[str, Any]:
         raw = self._raw_eval_dataset

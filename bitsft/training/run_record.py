@@ -1,0 +1,278 @@
+"""The trainer's record, `run.json` in its output directory; `bitsft.runs` has the form.
+
+What the trainer was given is described when it is made (data, model, settings), before TRL wraps or changes
+any of it. The record itself begins with `train()`, takes in every evaluation, those before and after the
+training, too, and is written again at evaluations, at checkpoints, and at most twice a minute with the log.
+
+Only the main process writes, and nothing here can end a training: see `bitsft.runs.recorder`.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from bitsft.runs.base_model import describe_model, runs_behind
+from bitsft.runs.contents import describe_data
+from bitsft.runs.record import Status
+from bitsft.runs.recorder import Recorder, closing, start_record
+from bitsft.runs.settings import changed_fields, plain
+from bitsft.ternary.linear import ternary_layers
+from bitsft.training.config import TernarySFTConfig
+from bitsft.training.run_scores import evaluation_scores
+
+logger = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_WRITES = 30.0
+
+
+class RunRecordCallback(TrainerCallback):
+    """Keeps `run.json` of a trainer.
+
+    Args:
+        args: The arguments as the user gave them.
+        model: The model, ternary already and not yet wrapped.
+        model_name: The path or Hub id as given; None for a model that was made in memory.
+        tokenizer: As given, or None.
+        datasets: `{"train": ..., "eval": ...}`; each a dataset, several by name, or None.
+        peft_config: As given, or None.
+        given: What else the trainer was given, by argument name.
+        signatures: Returns the signatures of the last generated scores by metric.
+    """
+
+    def __init__(
+        self,
+        args: TernarySFTConfig,
+        *,
+        model: nn.Module,
+        model_name: str | None,
+        tokenizer: Any,
+        datasets: Mapping[str, Any],
+        peft_config: Any,
+        given: Mapping[str, Any],
+        signatures: Callable[[], Mapping[str, str]],
+    ) -> None:
+        self._signatures = signatures
+        self._recorder = Recorder(None)
+        self._described: dict[str, Any] = {}  # what start_record takes
+        self._eval_names = list(datasets["eval"]) if _is_several(datasets["eval"]) else []
+        self._evaluations: list[dict[str, Any]] = []
+        self._state: TrainerState | None = None
+        self._is_open = False
+        self._written = 0.0
+        if not args.run_record or args.process_index != 0:
+            return
+        try:
+            self._described = {
+                "name": _name(args),
+                "data": [
+                    describe_data(one, role)
+                    for kind, dataset in datasets.items()
+                    for role, one in _by_role(kind, dataset)
+                ],
+                "model": describe_model(model, model_name),
+                "parents": runs_behind(model_name or model),
+                "settings": _settings(args, model, tokenizer, peft_config, given),
+                "seed": args.seed,
+            }
+        except Exception as error:  # a stranger's dataset or config must not end the training
+            logger.warning("This run is not recorded: %s: %s", type(error).__name__, error)
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Around one call of `train()`: whatever ends it is recorded."""
+        with closing(self._finish):
+            yield
+
+    # --- what the trainer tells -------------------------------------------------------------------------
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._state = state
+        if (
+            self._is_open or not self._described
+        ):  # auto_find_batch_size starts over within one train()
+            return
+        self._is_open = True
+        earlier = self._recorder.record
+        self._recorder = start_record(
+            args.output_dir,
+            "train",
+            **self._described,
+            resumed=state.global_step > 0,
+            session={"from_step": state.global_step, "max_steps": state.max_steps},
+        )
+        record = self._recorder.record
+        if record is None:
+            return
+        if earlier is not None and earlier.id != record.id:  # train() was called once more
+            self._evaluations = []
+            record.base_model = {"name": earlier.name, "why": f"as run {earlier.id} left it"}
+            record.parents = [{"role": "base model", "id": earlier.id, "name": earlier.name}]
+        before = record.result.get("evaluations")
+        if isinstance(before, list) and state.global_step > 0:
+            self._evaluations = [*before, *self._evaluations]
+        self._save()
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._evaluations.append({"step": state.global_step, "metrics": plain(metrics or {})})
+        self._save()
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if time.monotonic() - self._written > _SECONDS_BETWEEN_WRITES:
+            self._save()
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._save()
+
+    def _finish(self, status: Status, error: str | None) -> None:
+        if self._is_open:  # else train() ended before its first step, e.g. for a bad argument
+            self._is_open = False
+            self._save()
+            self._recorder.finish(status, error)
+
+    def _save(self) -> None:
+        if self._recorder.record is None or self._state is None:
+            return
+        self._written = time.monotonic()
+        try:
+            signatures = dict(self._signatures())
+            self._recorder.result(
+                scores=evaluation_scores(self._evaluations, self._eval_names, signatures),
+                evaluations=self._evaluations,
+                **_progress(self._state),
+            )
+            if "generation" in signatures:
+                self._recorder.result(decoding=signatures["generation"])
+            self._recorder.time(**_rates(self._state))
+        except Exception as error:  # of metrics and logs in a form that nobody expects
+            logger.warning("Not all of this run is recorded: %s: %s", type(error).__name__, error)
+        self._recorder.save()
+
+
+def _name(args: TernarySFTConfig) -> str:
+    is_own = args.run_name not in (
+        None,
+        args.output_dir,
+    )  # transformers takes the latter by default
+    return str(args.run_name) if is_own else Path(args.output_dir).name
+
+
+def _settings(
+    args: TernarySFTConfig,
+    model: nn.Module,
+    tokenizer: Any,
+    peft_config: Any,
+    given: Mapping[str, Any],
+) -> dict[str, Any]:
+    values = {f.name: getattr(args, f.name) for f in fields(TernarySFTConfig)}
+    found: dict[str, Any] = {
+        "training": plain(values),
+        "changed": changed_fields(args),
+        "ternary": _ternary(model),
+        "trainer": {name: _named(value) for name, value in given.items() if value},
+    }
+    if peft_config is not None:
+        found["peft"] = plain(peft_config.to_dict())
+    if tokenizer is not None:
+        found["tokenizer"] = _tokenizer(tokenizer)
+    return found
+
+
+def _progress(state: TrainerState) -> dict[str, Any]:
+    """Steps, epochs, losses and flips, from the trainer's own log."""
+    found: dict[str, Any] = {"steps": state.global_step, "epochs": state.epoch}
+    for entry in state.log_history:
+        if "loss" in entry:
+            found["last_loss"] = entry["loss"]
+            found.setdefault("first_loss", entry["loss"])
+        for name in ("train_loss", "flip_rate", "dead_zone_share", "share_0", "num_tokens"):
+            if name in entry:
+                found[name] = entry[name]
+    if state.best_metric is not None:
+        found["best_metric"] = state.best_metric
+        found["best_checkpoint"] = state.best_model_checkpoint
+    return found
+
+
+def _rates(state: TrainerState) -> dict[str, Any]:
+    """Seconds in the training loop and what it got through a second; known once it has ended."""
+    ended = next((e for e in reversed(state.log_history) if "train_runtime" in e), None)
+    if ended is None:
+        return {}
+    found = {
+        "train_seconds": ended["train_runtime"],
+        "samples_per_second": ended.get("train_samples_per_second"),
+        "steps_per_second": ended.get("train_steps_per_second"),
+    }
+    tokens = next((e["num_tokens"] for e in reversed(state.log_history) if "num_tokens" in e), None)
+    if tokens is not None and ended["train_runtime"] > 0:
+        found["tokens_per_second"] = round(tokens / ended["train_runtime"], 1)
+    return found
+
+
+def _is_several(dataset: Any) -> bool:
+    return isinstance(dataset, Mapping)
+
+
+def _by_role(kind: str, dataset: Any) -> list[tuple[str, Any]]:
+    if dataset is None:
+        return []
+    if _is_several(dataset):
+        return [(f"{kind}.{name}", one) for name, one in dataset.items()]
+    return [(kind, dataset)]
+
+
+def _ternary(model: nn.Module) -> dict[str, Any]:
+    layers = ternary_layers(model)
+    return {
+        "layers": len(layers),
+        "weights": sum(layer.weight.numel() for layer in layers.values()),
+        "granularity": sorted({str(layer.granularity) for layer in layers.values()}),
+        "activation_bits": sorted({str(layer.activation_bits) for layer in layers.values()}),
+    }
+
+
+def _tokenizer(tokenizer: Any) -> dict[str, Any]:
+    found = {
+        "class": type(tokenizer).__name__,
+        "name": getattr(tokenizer, "name_or_path", None) or None,
+    }
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        said = json.loads(backend.to_str())
+        said.update(padding=None, truncation=None)  # of the last call, not of the tokenizer
+        template = str(getattr(tokenizer, "chat_template", None))
+        text = json.dumps([said, template], sort_keys=True)
+        found["sha256"] = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        found["vocabulary"] = len(tokenizer)
+    return found
+
+
+def _named(value: Any) -> Any:
+    """Functions, callbacks and collators by name; they cannot be written down."""
+    if isinstance(value, list | tuple):
+        return [_named(one) for one in value]
+    if callable(value) and isinstance(getattr(value, "__qualname__", None), str):
+        return plain(value)
+    return type(value).__name__
