@@ -1,8 +1,9 @@
 """Predictions and references in, `Score(name, value, signature)` out.
 
 Pure functions: `rouge`, `bleu`, `chrf`, `meteor`, `cosine_similarity`, `exact_match`, `char_f1`; of a
-task `classification`, `confusion_matrix`, `raft_scores`, `answer_shape`. The same for `evaluate`: `Rouge`,
-`Bleu`, `Chrf`, `Meteor`, `CosineSimilarity`, `ExactMatch`, `CharF1`. With a model: `log_likelihoods`, `label_likelihoods` (scored by
+task `classification`, `confusion_matrix`, `raft_scores`, `answer_shape`. The same for `evaluate`:
+`Rouge`, `Bleu`, `Chrf`, `Meteor`, `CosineSimilarity`, `ExactMatch`, `CharF1`, `Classification`,
+`AnswerShape`. With a model: `log_likelihoods`, `label_likelihoods` (scored by
 `classification_by_likelihood`), `bits_per_byte`. During training: `GenerationMetricsCallback`; by
 hand: `generate_completions`.
 
@@ -35,9 +36,11 @@ from bitsft.metrics.score import Score
 if TYPE_CHECKING:
     from bitsft.metrics.callback import GenerationMetricsCallback
     from bitsft.metrics.evaluate_metrics import (
+        AnswerShape,
         Bleu,
         CharF1,
         Chrf,
+        Classification,
         CosineSimilarity,
         ExactMatch,
         Meteor,
@@ -53,12 +56,16 @@ _LAZY = {
     "Meteor": "bitsft.metrics.evaluate_metrics",
     "ExactMatch": "bitsft.metrics.evaluate_metrics",
     "CharF1": "bitsft.metrics.evaluate_metrics",
+    "Classification": "bitsft.metrics.evaluate_metrics",
+    "AnswerShape": "bitsft.metrics.evaluate_metrics",
 }
 
 __all__ = [
+    "AnswerShape",
     "Bleu",
     "CharF1",
     "Chrf",
+    "Classification",
     "ConfusionMatrix",
     "CosineSimilarity",
     "ExactMatch",

@@ -19,6 +19,8 @@ from typing import Any, ClassVar
 import datasets
 import evaluate
 
+from bitsft.metrics.answer_shape import answer_shape
+from bitsft.metrics.classification import classification
 from bitsft.metrics.cosine import cosine_similarity
 from bitsft.metrics.korquad import char_f1, exact_match
 from bitsft.metrics.meteor import meteor
@@ -123,3 +125,17 @@ class CharF1(_FunctionMetric):
     function = staticmethod(char_f1)
     citation_text = "Lim et al. 2019, https://arxiv.org/abs/1909.07005"
     features = [_FEATURES, _SEVERAL]
+
+
+class Classification(_FunctionMetric):
+    """`bitsft.metrics.classification` for `evaluate`."""
+
+    function = staticmethod(classification)
+    citation_text = "Sokolova and Lapalme 2009, https://doi.org/10.1016/j.ipm.2009.03.002"
+
+
+class AnswerShape(_FunctionMetric):
+    """`bitsft.metrics.answer_shape` for `evaluate`."""
+
+    function = staticmethod(answer_shape)
+    citation_text = "Welleck et al. 2020, https://arxiv.org/abs/1908.04319"

@@ -37,8 +37,6 @@ from bitsft.metrics.pairs import read_pairs
 from bitsft.metrics.score import Goal, Score, ratio_score
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from bitsft.data.check.raft import RaftRow
 
 _NORM = "norm:nfc+korquad-1.0"
@@ -84,14 +82,8 @@ def raft_scores(predictions: Sequence[str], rows: Sequence[Mapping[str, Any]]) -
     texts, references = read_pairs(predictions, [row.answer for row in read])
     answers = [raft_final_answer(text) or "" for text in texts]
     values: dict[str, list[float | None]] = {
-        "raft_answer_correct": [
-            exact_match([answer], [reference])["exact_match"].value
-            for answer, reference in zip(answers, references, strict=True)
-        ],
-        "raft_answer_f1": [
-            char_f1([answer], [reference])["char_f1"].value
-            for answer, reference in zip(answers, references, strict=True)
-        ],
+        "raft_answer_correct": _rows_of(exact_match(answers, references)["exact_match"]),
+        "raft_answer_f1": _rows_of(char_f1(answers, references)["char_f1"]),
         "raft_marked": [float(answer != "") for answer in answers],
     }
     values["raft_answer_found"] = [
@@ -129,15 +121,17 @@ def _quotes(text: str, row: "RaftRow") -> dict[str, float]:
 
 
 def _score(name: str, values: Sequence[float | None]) -> Score:
+    import numpy as np
+
     goal: Goal = "lower" if name in _LOWER else "higher"
     above = [value or 0.0 for value in values]
     below = [0.0 if value is None else 1.0 for value in values]
     score = ratio_score(name, above, below, _SIGNATURES[name], goal=goal)
-    rows = [float("nan") if value is None else value for value in values]
-    return Score(name, score.value, score.signature, _array(rows), score.statistics, goal)
+    rows = np.array([np.nan if value is None else value for value in values])
+    return Score(name, score.value, score.signature, rows, score.statistics, goal)
 
 
-def _array(rows: Sequence[float]) -> "np.ndarray":
+def _rows_of(score: Score) -> list[float | None]:
     import numpy as np
 
-    return np.array(rows, dtype=np.float64)
+    return [float(value) for value in np.asarray(score.rows)]

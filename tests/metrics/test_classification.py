@@ -1,12 +1,15 @@
 """Classification: worked out by hand, and equal to scikit-learn."""
 
 import random
+from pathlib import Path
 
+import evaluate
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.metrics import confusion_matrix as sklearn_matrix
 
+from bitsft.metrics import AnswerShape, Classification
 from bitsft.metrics.classification import (
     classification,
     classification_by_likelihood,
@@ -174,6 +177,21 @@ def test_by_likelihood() -> None:
     assert scores["likelihood_accuracy"].signature == "labels:긍정,부정|read:likelihood|eos:no"
     assert all(name.startswith("likelihood_") for name in scores)
     assert "likelihood_no_label" not in scores
+
+
+def test_as_metrics_of_evaluate(tmp_path: Path) -> None:
+    cache = {"cache_dir": str(tmp_path)}
+    metric = evaluate.combine(
+        [
+            Classification(labels=["긍정", "부정"], per_class=False, **cache),
+            AnswerShape(tokenizer="word", **cache),
+        ]
+    )
+    metric.add_batch(predictions=ANSWERS, references=REFERENCES)
+    values = metric.compute()
+    assert values["macro_f1"] == pytest.approx(0.45)
+    assert values["answer_tokens"] == 1.0
+    assert "f1[긍정]" not in values
 
 
 def test_errors() -> None:

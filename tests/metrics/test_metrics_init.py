@@ -31,7 +31,12 @@ def test_unknown_names_are_attribute_errors() -> None:
         _ = bitsft.metrics.bertscore
 
 
-@pytest.mark.parametrize("module", ["score", "rouge_scores", "korquad", "tfidf", "meteor", "lcs"])
+WITH_EXAMPLES = (
+    "score rouge_scores korquad tfidf meteor lcs labels classification raft_scores answer_shape"
+)
+
+
+@pytest.mark.parametrize("module", WITH_EXAMPLES.split())
 def test_examples_in_docstrings(module: str) -> None:
     loaded = importlib.import_module(f"bitsft.metrics.{module}")
     names = {"unicodedata": importlib.import_module("unicodedata")}
