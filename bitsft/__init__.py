@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bitsft.checkpoint import load_ternary as load_ternary
     from bitsft.checkpoint import save_ternary as save_ternary
     from bitsft.checkpoint import verify as verify
+    from bitsft.comparison import compare as compare
     from bitsft.data import format_koalpaca as format_koalpaca
     from bitsft.data import format_raft as format_raft
     from bitsft.data import format_rows as format_rows
@@ -46,6 +47,7 @@ _STAGE_OF = {
     "TernarySFTTrainer": "training",
     "bleu": "metrics",
     "chrf": "metrics",
+    "compare": "comparison",
     "cosine_similarity": "metrics",
     "evaluate_model": "evaluation",
     "format_koalpaca": "data",

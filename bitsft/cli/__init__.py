@@ -2,6 +2,7 @@
 
     bitsft data        raw files into a dataset that trains: check, clean, split, look at it
     bitsft demo        train a small ternary model on Korean rows that ship with the package
+    bitsft compare     two models on the same rows: what got better, what got worse, and whether it can be chance
     bitsft eval        let a model answer rows, and score the answers
     bitsft export      a ternary model into the format of another runtime
     bitsft verify      whether two forms of a model compute the same
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import bitsft
+from bitsft.cli.compare import add_compare_arguments
 from bitsft.cli.data import add_data_arguments
 from bitsft.cli.data.wording import OptionsFormatter, in_options
 from bitsft.cli.eval import add_eval_arguments
@@ -87,6 +89,14 @@ def _parser() -> argparse.ArgumentParser:
             help="from raw files to a dataset that trains: check, clean, deduplicate, split, look at it",
             description="Each verb reads files, folders or a Hub data set, says what became of every row, and writes the "
             "rows that it refuses to a file.",
+        )
+    )
+    add_compare_arguments(
+        verbs.add_parser(
+            "compare",
+            help="two models on the same rows: differences with a test, regressions, side by side; rate them blind",
+            description="Lets two models answer the same rows (or takes two finished evaluations), and writes the "
+            "differences with intervals and a paired test, the rows that changed most, and a report to look at.",
         )
     )
     add_eval_arguments(

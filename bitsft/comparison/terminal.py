@@ -17,16 +17,17 @@ from bitsft.comparison.words import (
 from bitsft.pages.visible import cut, visible
 
 
-def comparison_as_text(comparison: Comparison) -> str:
+def comparison_as_text(comparison: Comparison, *, details: bool = False) -> str:
     """The table, the notes and the number of regressions.
 
     Args:
         comparison: What `compare` made.
+        details: Also show what Markdown folds away: precision and recall, classes, the form of the answers.
     """
     blocks = []
     for key, lines in comparison.table.items():
         title = _plain(part_title(key, lines[0].rows))
-        main = [line for line in lines if not is_detail(line.metric)]
+        main = [line for line in lines if details or not is_detail(line.metric)]
         blocks.append(f"{title}\n{_table(main or lines)}")
     for key, changes in comparison.changes.items():
         where = "" if key == "all" else f"{_plain(key)}, "

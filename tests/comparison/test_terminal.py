@@ -40,3 +40,4 @@ def test_details_are_left_to_the_files_unless_there_is_nothing_else() -> None:
     )
     one = evaluation([answer(0)], scored("rouge1", [1.0]), scored("rouge1_recall", [1.0]))
     assert "recall" not in comparison_as_text(compare(one, one))
+    assert "ROUGE-1 recall" in comparison_as_text(compare(one, one), details=True)
