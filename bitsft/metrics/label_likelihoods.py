@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Per = Literal["none", "token", "byte"]
 
 _PER = ("none", "token", "byte")
+_STAND_IN = "stand-in-for-a-label"
 
 
 def label_likelihoods(
@@ -133,18 +134,20 @@ def _encode_labels(
 
 def _chat_with(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, label: str, eos: bool) -> str:
     """The conversation with the label as the assistant's turn, up to the label's end or the turn's."""
-    text = str(
-        tokenizer.apply_chat_template(
-            [*prompt, {"role": "assistant", "content": label}], tokenize=False
-        )
-    )
-    at = text.rfind(label)
-    if at < 0:
+
+    def rendered(answer: str) -> str:
+        messages = [*prompt, {"role": "assistant", "content": answer}]
+        return str(tokenizer.apply_chat_template(messages, tokenize=False))
+
+    # A label as short as "D" may occur in the template's own words too, so another answer shows where it stands.
+    before, found, after = rendered(_STAND_IN).rpartition(_STAND_IN)
+    text = rendered(label)
+    if not found or text != before + label + after:
         raise ValueError(
             f"the chat template does not show the label {label!r} as it is; it writes {text[-80:]!r}: "
             "use labels without white space at their ends, or another template"
         )
-    return text if eos else text[: at + len(label)]
+    return text if eos else before + label
 
 
 def _shared_length(left: list[int], right: list[int]) -> int:

@@ -55,6 +55,7 @@ class LabelReader:
 
     Raises:
         ValueError: When there are none, one is blank, or two are the same in their normal form.
+        TypeError: When `labels` is a bare string.
 
     Example:
         >>> reader = LabelReader(["긍정", "부정"])
@@ -63,6 +64,8 @@ class LabelReader:
     """
 
     def __init__(self, labels: Iterable[str]) -> None:
+        if isinstance(labels, str):
+            raise TypeError(f"labels is one string ({labels!r}): put it in brackets")
         self.labels = tuple(labels)
         if not self.labels:
             raise ValueError("labels is empty: name the classes, e.g. labels=['긍정', '부정']")

@@ -182,6 +182,7 @@ def _logits_at(
         hidden = hidden[lines, torch.tensor(position, device=hidden.device)]  # [positions, width]
         return lambda part: head(hidden[part])
     logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits  # [B, T, vocab]
+    logits = logits[:, -ids.shape[1] :]  # prompt tuning puts its virtual tokens before the T
     lines = torch.tensor(line, device=logits.device)
     positions = torch.tensor(position, device=logits.device)
     return lambda part: logits[lines[part], positions[part]]
@@ -192,10 +193,13 @@ def _split_model(
 ) -> "tuple[torch.nn.Module, torch.nn.Module] | None":
     """Decoder and head, where they alone make the model's logits; else None."""
     import torch
+    from peft import PeftModel
     from transformers import PreTrainedModel
 
-    # PEFT's wrapper has the layers with its adapters in the model inside
-    inner = model if isinstance(model, PreTrainedModel) else model.get_base_model()
+    # the layers of PEFT's adapters sit in the model that it wraps
+    inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    if not isinstance(inner, PreTrainedModel):  # compiled, or wrapped otherwise
+        return None
     decoder, head = inner.base_model, inner.get_output_embeddings()
     if decoder is inner or head is None:
         return None

@@ -80,6 +80,17 @@ def test_messages_go_through_the_chat_template(
         assert ended[label] == pytest.approx(whole, rel=1e-5)
 
 
+def test_a_label_that_the_template_itself_writes(
+    tiny_llama: LlamaForCausalLM, tiny_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    chat = [{"role": "user", "content": "a"}]
+    head = "### user:\na\n### assistant:\n"
+    (row,) = label_likelihoods(tiny_llama, tiny_tokenizer, [chat], ["s", "a"])  # </s>, assistant
+    for label, value in row.items():
+        expected = nats(tiny_llama, tiny_tokenizer, head, head + label)
+        assert value == pytest.approx(expected, rel=1e-5)
+
+
 def test_tokens_are_those_of_trl(tiny_tokenizer: PreTrainedTokenizerFast) -> None:
     """TRL: the completion is what prompt and prompt + completion do not share."""
     whole = tiny_tokenizer(text=f"{PROMPTS[0]} 부정</s>")["input_ids"]

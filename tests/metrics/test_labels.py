@@ -134,3 +134,8 @@ def test_labels_read_as_themselves_in_any_unicode_form(labels: list[str], text: 
 def test_labels_that_cannot_be_told_apart(labels: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LabelReader(labels)
+
+
+def test_one_string_is_no_list_of_labels() -> None:
+    with pytest.raises(TypeError, match="put it in brackets"):
+        LabelReader("긍정")

@@ -106,6 +106,22 @@ def test_adapters_count(tiny_llama: LlamaForCausalLM) -> None:
     assert values != pytest.approx(plain, rel=1e-5)
 
 
+def test_virtual_tokens_of_prompt_tuning_come_first(tiny_llama: LlamaForCausalLM) -> None:
+    from peft import PromptTuningConfig, get_peft_model
+
+    plain = log_likelihoods(tiny_llama, [[5, 6], [5]], [[7, 8], [9]])
+    config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
+    tuned = get_peft_model(tiny_llama, config)
+    values = log_likelihoods(tuned, [[5, 6], [5]], [[7, 8], [9]])
+    virtual = tuned.prompt_encoder["default"].embedding.weight
+    words = tiny_llama.get_input_embeddings()(torch.tensor([[5, 6, 7]]))
+    with torch.no_grad():
+        embedded = torch.cat([virtual[None], words], dim=1)
+        logs = tiny_llama(inputs_embeds=embedded).logits[0].log_softmax(-1)
+    assert values[0] == pytest.approx(float(logs[4, 7] + logs[5, 8]), rel=1e-5)
+    assert values != pytest.approx(plain, rel=1e-5)
+
+
 def test_leaves_everything_as_it_was(tiny_llama: LlamaForCausalLM) -> None:
     replace_linear_with_bitlinear(tiny_llama)
     tiny_llama.train()
