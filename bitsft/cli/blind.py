@@ -110,6 +110,10 @@ def run_blind(base: "Evaluation", tuned: "Evaluation", parsed: argparse.Namespac
             "their name"
         )
     folder = BlindFolder(parsed.blind_folder)
+    if (parsed.blind_read or parsed.blind_results) and not folder.path.is_dir():
+        raise FileNotFoundError(
+            f"--blind-folder {folder.path}: there is no such folder, so nothing was rated there"
+        )
     pair_answers(base, tuned, rows=parsed.blind_rows)  # refused before anything is written
     seed, rows = folder.settled(parsed.blind_seed, parsed.blind_rows)
     pairs = pair_answers(base, tuned, rows=rows, seed=seed)

@@ -216,7 +216,7 @@ async function ask(name, ...values) {
   if (busy) return null;
   busy = true;
   try {
-    const late = new Promise((_, refuse) => setTimeout(() => refuse(new Error("no answer")), 10000));
+    const late = new Promise((_, refuse) => setTimeout(() => refuse(new Error("no answer")), 20000));
     const reply = await Promise.race([server[name](values), late]);
     if (!reply || reply.error || !("total" in reply)) {
       say(reply?.error ?? word("down"), true);

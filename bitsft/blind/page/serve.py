@@ -26,6 +26,10 @@ _POLICY = (
     "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'none'; "
     "form-action 'self'; base-uri 'self'"
 )
+_FRAME_STYLE = """
+.gradio-container { overflow: visible !important; } /* else nothing in it can stick to the window's edge */
+.gradio-container .fillable.fillable { padding: 0.5rem; max-width: none; }
+"""
 _FIRST_PORT, _PORTS = 7860, 100
 
 
@@ -44,13 +48,14 @@ def served(session: BlindSession, *, port: int | None = None) -> Iterator[str]:
         ImportError: When gradio is not installed (extra `blind`).
         OSError: When the port is in use.
     """
+    number = _free_port(port)
     with _environment():
         gradio = require("gradio", "blind")
         page = _page(gradio, session)
         try:
             _, address, _ = page.launch(
                 server_name=HOST,
-                server_port=_free_port(port),
+                server_port=number,
                 share=False,
                 prevent_thread_lock=True,
                 quiet=True,
@@ -58,6 +63,7 @@ def served(session: BlindSession, *, port: int | None = None) -> Iterator[str]:
                 enable_monitoring=False,
                 mcp_server=False,
                 footer_links=[],
+                css=_FRAME_STYLE,
                 app_kwargs={"middleware": _middleware()},
                 theme=gradio.themes.Base(
                     font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
