@@ -5,6 +5,7 @@
     bitsft compare     two models on the same rows: what got better, what got worse, and whether it can be chance
     bitsft eval        let a model answer rows, and score the answers
     bitsft export      a ternary model into the format of another runtime
+    bitsft runs        the trainings and evaluations that were recorded: list, compare, repeat
     bitsft verify      whether two forms of a model compute the same
     bitsft --version
 
@@ -25,6 +26,7 @@ from bitsft.cli.data import add_data_arguments
 from bitsft.cli.data.wording import OptionsFormatter, in_options
 from bitsft.cli.eval import add_eval_arguments
 from bitsft.cli.export import add_export_arguments
+from bitsft.cli.runs import add_runs_arguments
 from bitsft.cli.verify import add_verify_arguments
 
 
@@ -113,6 +115,14 @@ def _parser() -> argparse.ArgumentParser:
             help="write a ternary model in the format of transformers, llama.cpp, bitnet.cpp, vLLM, ...",
             description="Writes a ternary model in the format of another runtime. Nothing is lost silently: "
             "what a format cannot hold is refused before the first file is written.",
+        )
+    )
+    add_runs_arguments(
+        verbs.add_parser(
+            "runs",
+            help="the trainings, evaluations and comparisons that were recorded: list, show, compare, check",
+            description="Each training, evaluation and comparison leaves a run.json in its folder. `bitsft runs "
+            "FOLDER ...`, without a verb, lists those in and below the folders (see `bitsft runs list --help`).",
         )
     )
     add_verify_arguments(

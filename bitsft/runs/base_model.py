@@ -4,6 +4,8 @@ The weights' identity is a sha256 over every tensor's name, shape, dtype and val
 takes of each tensor at most 65,536 values at even distances (`sampled`): any further training moves latent
 weights everywhere, so it is not mistaken, but a file that was changed by hand in one place could be.
 
+Of a file of weights all bytes count up to 64 MiB, above that its size and 64 blocks of 64 KiB at even distances.
+
 Limits: of weights that are spread over processes (FSDP, ZeRO-3) only what lies in this one.
 """
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _ALL_BYTES = 512 * 2**20
 _SAMPLED_VALUES = 65_536
+_WHOLE_FILE, _BLOCKS, _BLOCK = 64 * 2**20, 64, 64 * 2**10
 # Where a config was loaded from and by which version is no part of what it says.
 _NOT_CONFIG = ("_name_or_path", "name_or_path", "transformers_version", "_commit_hash")
 
@@ -30,20 +33,21 @@ def describe_model(model: Any, name: str | None = None) -> dict[str, Any]:
     """Describe a model for a record.
 
     Args:
-        model: A model in memory, or a path or Hub id. Of a path the config and the sizes of the files are
-            read, not the weights.
-        name: What to call it; default: the path or id as given, or the one in the model's config.
+        model: A model in memory, or a path or Hub id.
+        name: The path or id as given, or what to call it; default: the one in the model's config.
 
     Returns:
-        `{"name", "config_sha256", ...}`; of a model in memory `weights_sha256`, `sampled`, `parameters` and
-        `class`; of a Hub model `commit`; of a folder `files` (name -> bytes).
+        `{"name", ...}`; of a model in memory `class`, `parameters`, `config_sha256`, `weights_sha256`,
+        `sampled`; of a Hub model `commit`; of a folder `folder_config_sha256` and `files` (name ->
+        identity).
     """
     entry: dict[str, Any] = {"name": name}
     try:
         if isinstance(model, str | os.PathLike):
             entry["name"] = name or str(model)
             return {**entry, **_folder(Path(model))}
-        return {**entry, **_in_memory(model, name)}
+        folder = _folder(Path(name)) if name and Path(name).is_dir() else {}
+        return {**entry, **_in_memory(model, name), **folder}
     except Exception as error:  # a record must not end the run that it records
         return {**entry, "why": f"not described: {type(error).__name__}: {error}"[:300]}
 
@@ -108,15 +112,30 @@ def _training_in(folder: Path) -> RunRecord | None:
     return None
 
 
+def file_identity(path: Path) -> str:
+    """A sha256 that tells one file of weights from another; see the module."""
+    size = path.stat().st_size
+    state = hashlib.sha256(size.to_bytes(8, "little"))
+    with path.open("rb") as file:
+        if size <= _WHOLE_FILE:
+            while block := file.read(2**20):
+                state.update(block)
+        else:
+            for number in range(_BLOCKS):
+                file.seek((size - _BLOCK) * number // (_BLOCKS - 1))
+                state.update(file.read(_BLOCK))
+    return state.hexdigest()
+
+
 def _folder(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         return {"why": "no folder here; perhaps the id of a model"}
     entry: dict[str, Any] = {}
     config = folder / "config.json"
     if config.is_file():
-        entry["config_sha256"] = config_hash(json.loads(config.read_text("utf-8")))
+        entry["folder_config_sha256"] = config_hash(json.loads(config.read_text("utf-8")))
     files = sorted(f for f in folder.iterdir() if f.suffix in (".safetensors", ".bin", ".gguf"))
-    entry["files"] = {file.name: file.stat().st_size for file in files}
+    entry["files"] = {file.name: file_identity(file) for file in files}
     return entry
 
 

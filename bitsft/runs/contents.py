@@ -7,7 +7,7 @@ and their items, structs as their fields by name). So the same rows have the sam
 from a list, read from a file, cut into other chunks, shuffled and put back, or stored as int32.
 
 Cost: one pass, constant memory; docs/runs.md has the measurement. A stream (`IterableDataset`) is not read for it.
-A file costs one pass as well; files above 4 GiB are known by their size alone.
+A file costs one pass as well; of files above 4 GiB only the size is known.
 """
 
 import hashlib
@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from bitsft.data.split.manifest import MANIFEST, hashed
+from bitsft.runs.settings import plain
 
 _BATCH = 1000
 _LARGEST_FILE = 4 * 2**30
+_LARGEST_YAML = 64 * 2**10
 
 
 def describe_data(data: Any, role: str = "data", name: str | None = None) -> dict[str, Any]:
@@ -61,6 +63,8 @@ def rows_hash(dataset: Any) -> str:
 def files_named(command: Sequence[str]) -> list[dict[str, Any]]:
     """Describe the files and prepared folders that a command line names, e.g. `--data rows.csv`.
 
+    Of a YAML file, which may hold the script's settings, the values are kept as well, without secrets.
+
     Args:
         command: The arguments without the program.
     """
@@ -74,9 +78,20 @@ def files_named(command: Sequence[str]) -> list[dict[str, Any]]:
             path = Path(text)
             if path.is_file() or (path / MANIFEST).is_file():
                 found[text] = describe_data(text, role="file")
+                if path.suffix in (".yaml", ".yml") and path.stat().st_size <= _LARGEST_YAML:
+                    found[text]["values"] = _yaml_values(path)
         except (OSError, ValueError):  # not a path at all, e.g. a text with a null character
             continue
     return list(found.values())
+
+
+def _yaml_values(path: Path) -> Any:
+    import yaml
+
+    try:
+        return plain(yaml.safe_load(path.read_text("utf-8")))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return f"not read: {type(error).__name__}"
 
 
 def _path(path: Path) -> dict[str, Any]:

@@ -92,6 +92,7 @@ class Recorder:
         if self.record.status == "running":
             self._measure(self.record)
         try:
+            self._take_notes(self.record)
             write_run(self.record)
         except (OSError, ValueError, TypeError) as error:
             logger.warning("The record of this run could not be written: %s", error)
@@ -112,6 +113,17 @@ class Recorder:
         if error is not None:
             self.record.sessions[-1]["error"] = plain(error)
         self.save()
+
+    def _take_notes(self, record: RunRecord) -> None:
+        """`bitsft runs note` may have written into the file meanwhile."""
+        if record.path is None or not record.path.is_file():
+            return
+        try:
+            found = read_run(record.path)
+        except ValueError:
+            return  # damaged from outside; it is about to be replaced
+        if found.id == record.id:
+            record.notes, record.goal = found.notes, found.goal
 
     def _measure(self, record: RunRecord) -> None:
         seconds = clock.perf_counter() - self._began

@@ -96,11 +96,20 @@ def without_secrets(command: Sequence[str]) -> list[str]:
 def changed_fields(config: Any) -> list[str]:
     """The names of a dataclass instance's fields whose values are not the class's defaults.
 
-    Values that the class derives in `__post_init__` (`bf16` from None, ...) count as changed.
+    Values that the class derives in `__post_init__` (`bf16` from None, ...) count as changed; other ways to
+    write nothing ("" and [], a config object with its own defaults for None) do not.
     """
     found = []
     for one in fields(config):
+        value = getattr(config, one.name)
         default = one.default if one.default_factory is MISSING else one.default_factory()
-        if plain(getattr(config, one.name)) != plain(default) and not is_secret(one.name):
+        same = plain(value) == plain(default) or (_is_empty(value) and _is_empty(default))
+        if default is None and is_dataclass(value) and not isinstance(value, type):
+            same = value == type(value)()
+        if not same and not is_secret(one.name):
             found.append(one.name)
     return found
+
+
+def _is_empty(value: Any) -> bool:
+    return value in (None, "", "none", [], {})
