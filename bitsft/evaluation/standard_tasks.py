@@ -34,6 +34,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,11 @@ LOCAL = "local:"
 _CHOICE_METRICS = ("acc", "acc_norm", "acc_bytes")
 _MACRO_F1_TASKS = ("kobest_",)  # whose "f1" is the macro mean over classes
 # Said of every model object and of every local task; both are as they should be here
-_EXPECTED = ("`pretrained` model kwarg is not of type `str`", "Custom kwargs can be passed")
+_EXPECTED = (
+    "`pretrained` model kwarg is not of type `str`",
+    "Passed an already-initialized model",
+    "Custom kwargs can be passed",
+)
 
 
 @dataclass(frozen=True)
@@ -410,16 +415,25 @@ def _expected_warnings_hidden() -> Iterator[None]:
             logger.removeFilter(own)
 
 
+def _hidden(bars: Any, *args: Any, **kwargs: Any) -> Any:
+    return bars(*args, **{**kwargs, "disable": True})
+
+
 @contextmanager
 def _progress_bars(shown: bool) -> Iterator[None]:
+    """The harness has no switch for its bars."""
     if shown:
         yield
         return
+    from lm_eval.api import model, task
     from lm_eval.models import huggingface
 
-    bars = huggingface.tqdm
-    huggingface.tqdm = lambda *args, **kwargs: bars(*args, **{**kwargs, "disable": True})
+    modules: tuple[Any, ...] = (model, task, huggingface)
+    before = [module.tqdm for module in modules]
+    for module, bars in zip(modules, before, strict=True):
+        module.tqdm = partial(_hidden, bars)
     try:
         yield
     finally:
-        huggingface.tqdm = bars
+        for module, bars in zip(modules, before, strict=True):
+            module.tqdm = bars
