@@ -8,6 +8,7 @@
 import argparse
 import errno
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -233,10 +234,12 @@ def run_eval(parsed: argparse.Namespace) -> int:
 
         require("lm_eval", "lm-eval")  # before the model is loaded
     folder = parsed.output or default_folder(parsed.model, parsed.data)
+    rows_given = parsed.data is not None or parsed.held_out is not None
+    arguments = arguments_from(parsed) if rows_given else None
     try:
         loaded = load_from(parsed, parsed.model)
-        if parsed.data is not None or parsed.held_out is not None:
-            evaluation = evaluate_from(parsed, loaded, folder)
+        if arguments is not None:
+            evaluation = evaluate_from(parsed, loaded, folder, arguments)
             print(evaluation_table(evaluation, details=parsed.details))
             print(f"\nwritten to {folder}")
         if parsed.tasks is not None:
@@ -290,18 +293,22 @@ def load_from(parsed: argparse.Namespace, model: str) -> "LoadedModel":
     )
 
 
-def evaluate_from(parsed: argparse.Namespace, loaded: "LoadedModel", folder: Path) -> "Evaluation":
-    """Evaluate with the options of the command line; an evaluation that was left goes on.
+def arguments_from(parsed: argparse.Namespace) -> dict[str, Any]:
+    """What `evaluate_model` is given besides model and folder: read and checked, so that errors come before loading.
 
     Args:
         parsed: What `add_evaluation_arguments` asked for, and `data`.
-        loaded: The model.
-        folder: Where answers and scores go.
-    """
-    from bitsft.evaluation.evaluate import evaluate_model
-    from bitsft.evaluation.held_out import read_texts
-    from bitsft.evaluation.rows import read_data
 
+    Raises:
+        ValueError, OSError: As `read_data`; or an option does not apply.
+    """
+    from bitsft.evaluation.held_out import read_texts
+    from bitsft.evaluation.labels import labels_of
+    from bitsft.evaluation.rows import read_data
+    from bitsft.evaluation.scoring import check_families
+
+    check_families(parsed.metrics)
+    generation_kwargs = generation_from(parsed)
     label_names, labels = labels_from(parsed.labels)
     data = None
     if parsed.data is not None:
@@ -316,28 +323,46 @@ def evaluate_from(parsed: argparse.Namespace, loaded: "LoadedModel", folder: Pat
             reading=_reading(parsed),
             checking={} if label_names is None else {"label_names": label_names},
         )
+        labels_of(data, labels)
         if data.ledger.rows_rejected:
             print(data.ledger, file=sys.stderr)
             print(f"  The first: {data.ledger.rejected_rows[0]}", file=sys.stderr)
-    return evaluate_model(
-        loaded,
-        data,
-        folder,
-        max_new_tokens=parsed.max_new_tokens,
-        batch_size=parsed.batch_size,
-        batch_tokens=parsed.batch_tokens,
-        generation_kwargs=generation_from(parsed),
-        seed=parsed.seed,
-        labels=labels,
-        likelihood=not parsed.no_likelihood,
-        held_out=None if parsed.held_out is None else read_texts(parsed.held_out),
-        drop_long=parsed.drop_long,
-        metrics=parsed.metrics,
-        metric_tokenizer=parsed.metric_tokenizer,
-        embedder=parsed.embedder,
-        overwrite=parsed.overwrite,
-        progress=sys.stderr.isatty(),
-    )
+    return {
+        "data": data,
+        "max_new_tokens": parsed.max_new_tokens,
+        "batch_size": parsed.batch_size,
+        "batch_tokens": parsed.batch_tokens,
+        "generation_kwargs": generation_kwargs,
+        "seed": parsed.seed,
+        "labels": labels,
+        "likelihood": not parsed.no_likelihood,
+        "held_out": None if parsed.held_out is None else read_texts(parsed.held_out),
+        "drop_long": parsed.drop_long,
+        "metrics": parsed.metrics,
+        "metric_tokenizer": parsed.metric_tokenizer,
+        "embedder": parsed.embedder,
+        "overwrite": parsed.overwrite,
+    }
+
+
+def evaluate_from(
+    parsed: argparse.Namespace,
+    loaded: "LoadedModel",
+    folder: Path,
+    arguments: Mapping[str, Any] | None = None,
+) -> "Evaluation":
+    """Evaluate with the options of the command line; an evaluation that was left goes on.
+
+    Args:
+        parsed: What `add_evaluation_arguments` asked for, and `data`.
+        loaded: The model.
+        folder: Where answers and scores go.
+        arguments: What `arguments_from` read already.
+    """
+    from bitsft.evaluation.evaluate import evaluate_model
+
+    given = arguments_from(parsed) if arguments is None else arguments
+    return evaluate_model(loaded, folder=folder, progress=sys.stderr.isatty(), **given)
 
 
 def _run_standard(parsed: argparse.Namespace, loaded: "LoadedModel", folder: Path) -> None:
