@@ -3,11 +3,13 @@
 import unicodedata
 from importlib.metadata import version
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitsft.metrics import rouge
+from bitsft.metrics.rouge_scores import ROUGE_TYPES, _sentences
 
 REFERENCE = "서울의 인구는 약 천만 명입니다"
 ANSWER = "서울 인구는 약 1천만 명입니다"
@@ -77,6 +79,59 @@ def test_value_is_the_mean_over_rows() -> None:
     assert scores["rouge1"].value == pytest.approx(7 / 16)
 
 
+def test_rows_intervals_and_parts() -> None:
+    score = rouge([ANSWER, "", REFERENCE], [REFERENCE] * 3, tokenizer="mecab")["rougeL"]
+    assert score.rows.tolist() == [pytest.approx(7 / 8), 0.0, 1.0]
+    assert score.rows.dtype == np.float64
+    assert score.subset([0, 2]).value == pytest.approx(15 / 16)
+    low, high = score.interval()
+    assert 0.0 <= low < score.value < high <= 1.0
+
+
+def test_lsum_forgives_the_order_of_sentences() -> None:
+    prediction, reference = "오늘은 맑다\n내일은 비", "내일은 비\n오늘은 맑다"
+    scores = rouge([prediction], [reference], tokenizer="word", rouge_types=("rougeL", "rougeLsum"))
+    assert scores["rougeL"].value == pytest.approx(0.5)
+    assert scores["rougeLsum"].value == 1.0
+
+
+def test_lsum_of_one_sentence_each_is_rouge_l() -> None:
+    scores = rouge(
+        [ANSWER],
+        [REFERENCE],
+        tokenizer="mecab",
+        rouge_types=("rougeLsum",),
+        measures=("f", "recall"),
+    )
+    assert scores["rougeLsum"].value == pytest.approx(7 / 8)
+    assert list(scores) == ["rougeLsum", "rougeLsum_recall"]
+    assert scores["rougeLsum"].signature.startswith("measure:f|sent:lines|nrefs:1|")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences", "parts"),
+    [
+        ("가다. 나다!\n라", "lines", ["가다. 나다!", "라"]),
+        ("가다. 나다!\n라", "punctuation", ["가다.", "나다!", "라"]),
+        ('"가다." 나다', "punctuation", ['"가다."', "나다"]),
+        ("값은 3.14이다. (끝.) 정말?", "punctuation", ["값은 3.14이다.", "(끝.)", "정말?"]),
+        ("\n\n가", "lines", ["가"]),
+        ("", "punctuation", []),
+    ],
+)
+def test_sentences(text: str, sentences: str, parts: list[str]) -> None:
+    assert _sentences(text, sentences) == parts
+
+
+def test_sentences_by_punctuation_in_one_line() -> None:
+    pair = (["오늘은 맑다. 내일은 비."], ["내일은 비. 오늘은 맑다."])
+    settings = {"tokenizer": "word", "rouge_types": ("rougeLsum",)}
+    by_lines = rouge(*pair, **settings)["rougeLsum"]
+    by_punctuation = rouge(*pair, **settings, sentences="punctuation")["rougeLsum"]
+    assert (by_lines.value, by_punctuation.value) == (pytest.approx(0.5), 1.0)
+    assert "|sent:punctuation|" in by_punctuation.signature
+
+
 @pytest.mark.parametrize("tokenizer", ["mecab", "char", "word"])
 @pytest.mark.parametrize("text", ["네", "a", "!!", REFERENCE, "두 줄의\n답입니다.", "ㅋㅋㅋ"])
 def test_equal_texts_score_one_however_short_and_in_either_unicode_form(
@@ -84,16 +139,16 @@ def test_equal_texts_score_one_however_short_and_in_either_unicode_form(
 ) -> None:
     for form in ("NFC", "NFD"):
         other = unicodedata.normalize(form, text)
-        values = [score.value for score in rouge([other], [text], tokenizer=tokenizer).values()]
-        assert values == [1.0, 1.0, 1.0]
+        scores = rouge([other], [text], tokenizer=tokenizer, rouge_types=ROUGE_TYPES)
+        assert [score.value for score in scores.values()] == [1.0, 1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("tokenizer", ["mecab", "char", "word"])
 @pytest.mark.parametrize("blank", ["", " \n", "\x00"])
 def test_blank_prediction_scores_zero(tokenizer: str, blank: str) -> None:
     for reference in (REFERENCE, "", blank):
-        values = [s.value for s in rouge([blank], [reference], tokenizer=tokenizer).values()]
-        assert values == [0.0, 0.0, 0.0]
+        scores = rouge([blank], [reference], tokenizer=tokenizer, rouge_types=ROUGE_TYPES)
+        assert [score.value for score in scores.values()] == [0.0, 0.0, 0.0, 0.0]
 
 
 @settings(derandomize=True, max_examples=40, deadline=None)
@@ -114,7 +169,8 @@ def test_f_is_symmetric_and_all_measures_lie_between_0_and_1(left: str, right: s
         ({"measures": ("f1",)}, "choose from f, recall, precision"),
         ({"measures": ()}, "choose from f, recall, precision"),
         ({"measures": "f"}, r"write measures=\('f',\)"),
-        ({"rouge_types": ("rouge3",)}, "choose from rouge1, rouge2, rougeL"),
+        ({"rouge_types": ("rouge3",)}, "choose from rouge1, rouge2, rougeL, rougeLsum"),
+        ({"sentences": "nltk"}, "choose from lines, punctuation"),
     ],
 )
 def test_unknown_settings_name_the_choices(setting: dict, message: str) -> None:

@@ -3,12 +3,13 @@
 import unicodedata
 from importlib.metadata import version
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitsft.metrics import bleu, chrf
-from bitsft.metrics.sacrebleu_scores import _bleu
+from bitsft.metrics.sacrebleu_scores import _bleu, bleu_of_sums, chrf_of_sums
 
 REFERENCE = "서울의 인구는 약 천만 명입니다"
 ANSWER = "서울 인구는 약 1천만 명입니다"
@@ -43,6 +44,89 @@ def test_equals_sacrebleu_called_directly(tokenizer: str) -> None:
     direct = sacrebleu.BLEU(tokenize=name).corpus_score(predictions, [references])
     ours = bleu(predictions, references, tokenizer=tokenizer)["bleu"]
     assert ours.value == pytest.approx(direct.score)
+
+
+def test_precisions_under_their_own_names() -> None:
+    """3 of 4 words, 2 of 3 pairs, 1 of 2 triples, 0 of 1: counted, without smoothing."""
+    scores = bleu(["a b c x"], ["a b c d"], tokenizer="word", precisions=True)
+    assert {name: score.value for name, score in scores.items() if name != "bleu"} == {
+        "bleu1_precision": 0.75,
+        "bleu2_precision": pytest.approx(2 / 3),
+        "bleu3_precision": 0.5,
+        "bleu4_precision": 0.0,
+    }
+    assert scores["bleu4_precision"].signature.startswith("bp:none|nrefs:1|")
+    short = bleu(["a b", "a"], ["a b", "b"], tokenizer="word", precisions=True)
+    assert short["bleu1_precision"].value == pytest.approx(2 / 3)
+    assert short["bleu1_precision"].rows.tolist() == [1.0, 0.0]
+    assert short["bleu3_precision"].value == 0.0
+
+
+def test_rows_are_the_scores_of_single_sentences() -> None:
+    import sacrebleu
+
+    predictions, references = [ANSWER, "네", "", REFERENCE], [REFERENCE, "예", "예", REFERENCE]
+    single = sacrebleu.BLEU(tokenize="char", effective_order=True)
+    expected = [
+        single.sentence_score(text, [reference]).score
+        for text, reference in zip(predictions, references, strict=True)
+    ]
+    score = bleu(predictions, references, tokenizer="char")["bleu"]
+    assert score.rows.tolist() == pytest.approx(expected)
+    assert score.rows[3] == 100.0
+    expected = [
+        sacrebleu.CHRF().sentence_score(text, [reference]).score
+        for text, reference in zip(predictions, references, strict=True)
+    ]
+    assert chrf(predictions, references)["chrf"].rows.tolist() == pytest.approx(expected)
+
+
+def test_intervals_and_parts_of_corpus_scores() -> None:
+    predictions, references = [ANSWER, "네", "부산"], [REFERENCE, "예", "부산"]
+    for function in (bleu, chrf):
+        (whole,) = function(predictions, references).values()
+        (part,) = function(predictions[::2], references[::2]).values()
+        assert whole.subset([0, 2]).value == pytest.approx(part.value, abs=1e-9)
+        low, high = whole.interval(resamples=200)
+        assert 0.0 <= low < whole.value < high <= 100.0
+
+
+def test_bleus_formula_equals_sacrebleus_on_random_sums() -> None:
+    from sacrebleu.metrics import BLEU
+
+    rng = np.random.default_rng(0)
+    rows = []
+    for _ in range(3000):  # zeros in any place, also where no text could put them
+        row = rng.integers(0, rng.choice([2, 4, 60]), size=10)
+        rows.append(row)
+        rows.append(np.concatenate([row[:2], np.minimum(row[2:6], row[6:]), row[6:]]))
+    sums = np.array(rows, dtype=np.float64)
+    expected = [
+        BLEU.compute_bleu(
+            correct=[int(n) for n in row[2:6]],
+            total=[int(n) for n in row[6:]],
+            sys_len=int(row[0]),
+            ref_len=int(row[1]),
+            smooth_method="exp",
+            effective_order=True,
+        ).score
+        for row in rows
+    ]
+    assert bleu_of_sums(sums).tolist() == pytest.approx(np.minimum(expected, 100), abs=1e-9)
+    grid = bleu_of_sums(sums.reshape(30, -1, 10))
+    assert grid.ravel().tolist() == bleu_of_sums(sums).tolist()
+
+
+@pytest.mark.parametrize("beta", [1, 2, 3])
+def test_chrfs_formula_equals_sacrebleus_on_random_sums(beta: int) -> None:
+    from sacrebleu.metrics import CHRF
+
+    rng = np.random.default_rng(beta)
+    sums = rng.integers(0, rng.choice([2, 5, 60], size=(1500, 1)), size=(1500, 18))
+    sums[:, 2::3] = np.minimum(sums[:, 2::3], np.minimum(sums[:, 0::3], sums[:, 1::3]))
+    expected = [CHRF(beta=beta)._compute_f_score(row.tolist()) for row in sums]
+    found = chrf_of_sums(sums.astype(np.float64), beta)
+    assert found.tolist() == pytest.approx(expected, abs=1e-9)
 
 
 def test_signature_is_sacrebleus_and_ours() -> None:
