@@ -170,8 +170,8 @@ def _compare(
             seed=parsed.seed,
             resamples=parsed.resamples,
             trials=parsed.trials,
-            metric=parsed.by,
-            drop=parsed.regression,
+            by=parsed.by,
+            regression=parsed.regression,
         )
         written = write_comparison(
             comparison, folder, report=not parsed.no_report, language=parsed.report_language

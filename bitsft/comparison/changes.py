@@ -141,8 +141,8 @@ def changes_of(
     gains = [change for change in changes if change.gain > 0]
     losses = [change for change in reversed(changes) if change.gain < 0]
     losses.sort(key=lambda change: (change.gain, change.row))
-    two_valued = all({change.base, change.tuned} <= {0.0, 1.0} for change in changes)
-    if drop is None and two_valued:
+    values = {value for change in changes for value in (change.base, change.tuned)}
+    if drop is None and values <= {0.0, 1.0} and 1.0 in values:
         regressions, rule = losses, "right before (1), wrong now (0)"
     else:
         limit = _SHARE * (100 if metric.startswith(_OUT_OF_100) else 1) if drop is None else drop

@@ -66,8 +66,8 @@ def compare(
     seed: int = 0,
     resamples: int = 1000,
     trials: int = 10_000,
-    metric: str | None = None,
-    drop: float | None = None,
+    by: str | None = None,
+    regression: float | None = None,
 ) -> Comparison:
     """Compare two models that answered the same rows.
 
@@ -77,9 +77,9 @@ def compare(
         seed: Of the bootstrap and the randomization test; the global random state is not used.
         resamples: How often rows are drawn for the intervals.
         trials: How often answers are swapped for the test; up to 12 rows all swaps are tried.
-        metric: Which metric ranks rows and is shown in slices; None takes one that suits each task. Parts that
+        by: Which metric ranks rows and is shown in slices; None takes one that suits each task. Parts that
             lack it keep their own.
-        drop: A row regressed when it lost more than this, in the metric's units; None: 0.1 of its full scale, or
+        regression: A row regressed when it lost more than this, in the metric's units; None: 0.1 of its full scale, or
             right before and wrong now for metrics of 0 and 1.
 
     Raises:
@@ -88,8 +88,8 @@ def compare(
     """
     if resamples < 1 or trials < 1:
         raise ValueError(f"resamples={resamples}, trials={trials}: both must be 1 or more")
-    if drop is not None and not drop >= 0:
-        raise ValueError(f"drop={drop}: it must be 0 or more")
+    if regression is not None and not regression >= 0:
+        raise ValueError(f"regression={regression}: it must be 0 or more")
     check_same_rows(base, tuned)
     pairs = pair_rows(base, tuned)
     table: dict[str, tuple[Line, ...]] = {}
@@ -102,17 +102,24 @@ def compare(
         if not lines:
             continue
         table[key] = tuple(lines)
-        chosen = chosen_metric(base, tuned, key, metric) if base.rows_of(key) else None
+        chosen = chosen_metric(base, tuned, key, by) if base.rows_of(key) else None
         if chosen is not None:
             changes[key] = changes_of(
-                pairs, base.rows_of(key), key, chosen, base.scores[key][chosen].goal, drop=drop
+                pairs,
+                base.rows_of(key),
+                key,
+                chosen,
+                base.scores[key][chosen].goal,
+                drop=regression,
             )
             if not _is_one_task(base, key):
                 slices += slices_of(base, tuned, key, chosen, seed=seed, resamples=resamples)
-    if metric is not None and metric not in {one.metric for one in changes.values()}:
-        known = sorted({name for pair in pairs for name in pair.scores})
+    if by is not None and by not in {one.metric for one in changes.values()}:
+        goals = {name: one.goal for part in base.scores.values() for name, one in part.items()}
+        known = sorted({name for pair in pairs for name in pair.scores if goals[name] != "none"})
         raise ValueError(
-            f"metric={metric!r} does not score single rows of both models; use one of {', '.join(known)}"
+            f"by={by!r} ranks no rows: it does not score single rows of both models, or has no better direction; use one "
+            f"of {', '.join(known)}"
         )
     return Comparison(
         base=base,

@@ -17,8 +17,9 @@ _TITLES = {
     "char_f1": "Character F1",
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
-    "likelihood_accuracy": "Accuracy by likelihood",
-    "likelihood_macro_f1": "Macro F1 by likelihood",
+    "macro_precision": "Macro precision",
+    "macro_recall": "Macro recall",
+    "weighted_f1": "Weighted F1",
     "no_label": "Answers without a label",
     "raft_answer_correct": "RAFT answer correct",
     "raft_answer_f1": "RAFT answer F1",
@@ -47,7 +48,7 @@ _DETAIL = re.compile(
     r"|answer_(chars|tokens)|length_ratio|seq_rep_\d|loops|blank|finished",
     re.DOTALL,
 )
-_OF_A_CLASS = re.compile(r"(likelihood_)?(precision|recall|f1)\[(.*)\]", re.DOTALL)
+_OF_A_CLASS = re.compile(r"(precision|recall|f1)\[(.*)\]", re.DOTALL)
 
 MEANINGS = (
     (
@@ -111,9 +112,11 @@ def metric_title(name: str) -> str:
     """
     if name in _TITLES:
         return _TITLES[name]
+    if name.startswith("likelihood_"):
+        return f"{metric_title(name.removeprefix('likelihood_'))} by likelihood"
     if of_a_class := _OF_A_CLASS.fullmatch(name):
-        by, measure, label = of_a_class.groups()
-        return f"{measure.capitalize()} of {label}{' by likelihood' if by else ''}"
+        measure, label = of_a_class.groups()
+        return f"{measure.capitalize()} of {label}"
     if order := re.fullmatch(r"bleu(\d)_precision", name):
         return f"BLEU {order[1]}-gram precision"
     for suffix in ("recall", "precision"):

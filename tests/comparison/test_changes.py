@@ -60,7 +60,7 @@ def test_elsewhere_it_lost_more_than_a_tenth_of_the_scale(
 
 
 def test_the_loss_can_be_stated() -> None:
-    changes = compare(simple([0.5, 0.5]), simple([0.45, 0.3]), drop=0.02).changes["all"]
+    changes = compare(simple([0.5, 0.5]), simple([0.45, 0.3]), regression=0.02).changes["all"]
     assert _rows(changes.regressions) == [1, 0]
     assert changes.rule == "lost more than 0.02"
 

@@ -188,16 +188,16 @@ def test_a_metric_can_be_chosen() -> None:
     base = evaluation(answers, scored("rougeL", [0, 1]), scored("char_f1", [1, 0]))
     tuned = evaluation(answers, scored("rougeL", [1, 1]), scored("char_f1", [1, 1]))
     assert compare(base, tuned).changes["all"].metric == "rougeL"
-    changes = compare(base, tuned, metric="char_f1").changes["all"]
+    changes = compare(base, tuned, by="char_f1").changes["all"]
     assert changes.metric == "char_f1"
     assert [change.row for change in changes.best] == [1]
 
 
 def test_settings_out_of_range_are_refused() -> None:
     base, tuned = simple([0.0]), simple([1.0])
-    with pytest.raises(ValueError, match="metric='bleu9'.*use one of rougeL"):
-        compare(base, tuned, metric="bleu9")
-    with pytest.raises(ValueError, match=r"drop=-0.1: it must be 0 or more"):
-        compare(base, tuned, drop=-0.1)
+    with pytest.raises(ValueError, match="by='bleu9'.*use one of rougeL"):
+        compare(base, tuned, by="bleu9")
+    with pytest.raises(ValueError, match=r"regression=-0.1: it must be 0 or more"):
+        compare(base, tuned, regression=-0.1)
     with pytest.raises(ValueError, match="resamples=0, trials=10000"):
         compare(base, tuned, resamples=0)

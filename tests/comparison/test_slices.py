@@ -75,7 +75,7 @@ def test_the_bleu_of_a_slice_is_that_of_its_rows() -> None:
     ]
     base = evaluation(answers, *bleu(before, references, tokenizer="word").values())
     tuned = evaluation(answers, *bleu(references, references, tokenizer="word").values())
-    comparison = compare(base, tuned, metric="bleu")
+    comparison = compare(base, tuned, by="bleu")
     (one,) = (one for one in comparison.slices if one.kind == "task" and one.name == "qa")
     expected = bleu(before[:2], references[:2], tokenizer="word")["bleu"].value
     assert one.base == pytest.approx(expected)

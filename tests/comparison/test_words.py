@@ -20,6 +20,7 @@ from bitsft.comparison.words import (
         ("bleu3_precision", "BLEU 3-gram precision"),
         ("recall[긍정]", "Recall of 긍정"),
         ("likelihood_f1[a[b]]", "F1 of a[b] by likelihood"),
+        ("likelihood_macro_f1", "Macro F1 by likelihood"),
         ("mine", "mine"),
         ("my_recall", "my_recall"),
     ],
