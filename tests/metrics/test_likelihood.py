@@ -9,7 +9,7 @@ from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaForCausalLM, PreT
 from bitsft import replace_linear_with_bitlinear
 from bitsft.metrics import likelihood
 from bitsft.metrics.likelihood import log_likelihoods
-from bitsft.ternary.linear import BitLinear158
+from bitsft.ternary.linear import ternary_layers
 
 ROWS = 13
 
@@ -122,6 +122,17 @@ def test_virtual_tokens_of_prompt_tuning_come_first(tiny_llama: LlamaForCausalLM
     assert values != pytest.approx(plain, rel=1e-5)
 
 
+def test_a_model_in_training_mode_is_measured_in_evaluation_mode(
+    tiny_llama: LlamaForCausalLM,
+) -> None:
+    replace_linear_with_bitlinear(tiny_llama)
+    for layer in ternary_layers(tiny_llama).values():
+        layer.quantization_strength = 0.3  # counts in training mode only
+    expected = one_by_one(tiny_llama, [5, 6], [7, 8])
+    tiny_llama.train()
+    assert log_likelihoods(tiny_llama, [[5, 6]], [[7, 8]]) == pytest.approx([expected], rel=1e-5)
+
+
 def test_leaves_everything_as_it_was(tiny_llama: LlamaForCausalLM) -> None:
     replace_linear_with_bitlinear(tiny_llama)
     tiny_llama.train()
@@ -132,7 +143,7 @@ def test_leaves_everything_as_it_was(tiny_llama: LlamaForCausalLM) -> None:
     assert [module.training for module in tiny_llama.modules()] == modes
     assert torch.equal(torch.get_rng_state(), state)
     assert all(parameter.grad is None for parameter in tiny_llama.parameters())
-    layers = [module for module in tiny_llama.modules() if isinstance(module, BitLinear158)]
+    layers = ternary_layers(tiny_llama).values()
     assert layers and not any(layer._holds_codes for layer in layers)
 
 
