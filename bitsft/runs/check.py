@@ -41,7 +41,7 @@ def check_run(run: RunRecord) -> list[Finding]:
     Returns:
         One finding a thing, in the order of data, base model, code, versions, machine.
     """
-    found = [_data(entry) for entry in run.data]
+    found = [_data(one) for entry in run.data for one in _files_of(entry)]
     if run.base_model:
         found.append(_base_model(run.base_model))
     found += _code(run)
@@ -53,10 +53,22 @@ def check_run(run: RunRecord) -> list[Finding]:
     return found + _pairs("machine", then, {name: now[name] for name in then})
 
 
+def _files_of(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """What an evaluation names as a whole was read from files of their own."""
+    files = entry.get("files")
+    if not isinstance(files, list) or not files or not all(isinstance(one, dict) for one in files):
+        return [entry]
+    whole = Path(str(entry.get("name")))
+    if whole.is_file() and len(files) == 1:
+        return [{**files[0], "name": str(whole)}]
+    return [{**one, "name": str(whole / str(one.get("name")))} for one in files]
+
+
 def _data(entry: dict[str, Any]) -> Finding:
     name = entry.get("name")
     what = f"data: {name or entry.get('role', '?')}"
-    key = next((k for k in ("sha256", "manifest_sha256") if entry.get(k)), None)
+    keys = ["manifest_sha256", *(["sha256"] if "bytes" in entry else [])]  # else it is of the rows
+    key = next((k for k in keys if entry.get(k)), None)
     if key is None:
         why = "its rows were made by the program; run it again and compare the two records"
         return Finding(what, "unknown", str(entry.get("why", why)))

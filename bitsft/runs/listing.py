@@ -83,12 +83,13 @@ def find_run(wanted: str, folders: Sequence[str | os.PathLike[str]] = (".",)) ->
         return read_run(path)
     runs = list_runs(folders)
     number = wanted.removeprefix("#")
-    if number.isascii() and number.isdigit() and len(number) < 8:
-        if 1 <= int(number) <= len(runs):
+    if number.isascii() and number.isdigit():
+        if len(number) < 8 and 1 <= int(number) <= len(runs):
             return runs[int(number) - 1]
-        raise FileNotFoundError(
-            f"{wanted}: there are {len(runs)} runs below {_named(folders)}; see `bitsft runs`"
-        )
+        if wanted.startswith("#"):
+            raise FileNotFoundError(
+                f"{wanted}: there are {len(runs)} runs below {_named(folders)}; see `bitsft runs`"
+            )
     for found in (
         [run for run in runs if run.id == wanted],
         [run for run in runs if run.name == wanted],

@@ -67,8 +67,8 @@ def _other(value: Any) -> Any:
         return str(value).removeprefix("torch.")
     if callable(value) and isinstance(getattr(value, "__qualname__", None), str):
         return f"{value.__module__}.{value.__qualname__}"
-    item = getattr(value, "item", None)  # numbers of numpy, tensors of one element
-    if callable(item) and getattr(value, "size", None) == 1:
+    item = getattr(value, "item", None)  # a number of numpy or torch
+    if callable(item) and getattr(value, "ndim", None) == 0:
         return plain(item(), 9)
     try:
         text = _ADDRESS.sub("", repr(value))
