@@ -8,7 +8,7 @@ a text that begins with an apostrophe; so each text comes back from its cell, an
 import re
 import unicodedata
 
-from bitsft.blind.ratings import CHOICES
+from bitsft.blind.rating import CHOICES
 
 LONGEST_CELL = 32_767
 """Characters that Excel keeps of a cell."""

@@ -14,7 +14,7 @@ from bitsft.blind.pairs import AnswerPair
 from bitsft.blind.ratings import RatingsFile, check_ratings, last_ratings, read_ratings
 from bitsft.blind.results import Results
 from bitsft.blind.results_text import results_markdown
-from bitsft.blind.sheet import SheetReading
+from bitsft.blind.sheet_reading import SheetReading
 from bitsft.data.common.atomic import atomic_path
 from bitsft.data.fields import shorten
 

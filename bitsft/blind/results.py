@@ -20,7 +20,8 @@ from typing import Any
 from bitsft.blind.agreement import Agreement, agreement
 from bitsft.blind.estimates import Estimate, mean, share, sign_test
 from bitsft.blind.pairs import AnswerPair
-from bitsft.blind.ratings import CRITERIA, Rating, last_ratings
+from bitsft.blind.rating import CRITERIA, Rating
+from bitsft.blind.ratings import last_ratings
 
 FORM = 1
 VERDICTS = ("tuned", "base", "tie", "both_bad")

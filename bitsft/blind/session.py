@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bitsft.blind.pairs import AnswerPair, ShownPair, shown_order
-from bitsft.blind.ratings import RatingsFile, check_ratings, rate, rater_name, read_ratings
+from bitsft.blind.rating import rate, rater_name
+from bitsft.blind.ratings import RatingsFile, check_ratings, read_ratings
 
 Reply = dict[str, Any]
 
@@ -143,10 +144,17 @@ class BlindSession:
             }
         return {
             "position": position,
-            "prompt": shown.pair.prompt,
-            "context": shown.pair.context if self._with_reference else None,
-            "reference": (shown.pair.reference or None) if self._with_reference else None,
-            "left": shown.left,
-            "right": shown.right,
+            "prompt": _sendable(shown.pair.prompt),
+            "context": _sendable(shown.pair.context or "") or None
+            if self._with_reference
+            else None,
+            "reference": _sendable(shown.pair.reference) or None if self._with_reference else None,
+            "left": _sendable(shown.left),
+            "right": _sendable(shown.right),
             "given": given,
         }
+
+
+def _sendable(text: str) -> str:
+    """The text, with ? for half of a surrogate pair, which has no UTF-8 and would stop the whole reply."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -142,7 +142,8 @@ def _write_sheet(
     pairs: "list[AnswerPair]", seed: int, folder: "BlindFolder", parsed: argparse.Namespace
 ) -> int:
     from bitsft.blind.pairs import shown_order
-    from bitsft.blind.ratings import check_ratings, last_ratings, rater_name, read_ratings
+    from bitsft.blind.rating import rater_name
+    from bitsft.blind.ratings import check_ratings, last_ratings, read_ratings
     from bitsft.blind.sheet import write_sheet
 
     rater = rater_name(parsed.blind_rater)
@@ -165,7 +166,7 @@ def _write_sheet(
 
 
 def _read_sheets(pairs: "list[AnswerPair]", folder: "BlindFolder", paths: list[Path]) -> int:
-    from bitsft.blind.sheet import read_sheet
+    from bitsft.blind.sheet_reading import read_sheet
 
     readings = [(path, read_sheet(path, folder.keys, pairs)) for path in paths]
     for path, reading in readings:

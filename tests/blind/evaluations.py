@@ -1,7 +1,7 @@
 """Two evaluations of the same rows, and ratings of them."""
 
 from bitsft.blind.pairs import AnswerPair, ShownPair, pair_answers
-from bitsft.blind.ratings import Rating
+from bitsft.blind.rating import Rating
 from bitsft.evaluation.answers import Answer
 from bitsft.evaluation.evaluation import Evaluation
 

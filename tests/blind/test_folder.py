@@ -6,7 +6,7 @@ import pytest
 
 from bitsft.blind.folder import BlindFolder
 from bitsft.blind.ratings import read_ratings
-from bitsft.blind.sheet import SheetReading
+from bitsft.blind.sheet_reading import SheetReading
 from tests.blind.evaluations import pairs_of, rating
 
 PAIRS = pairs_of(3)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bitsft.blind.folder import BlindFolder
-from bitsft.blind.ratings import Rating
+from bitsft.blind.rating import Rating
 from bitsft.blind.results import Results, results_of
 from bitsft.blind.results_text import results_markdown
 from tests.blind.evaluations import BASE, TUNED, evaluation, pairs_of, rating

@@ -97,6 +97,12 @@ def test_without_reference_and_context(tmp_path: Path) -> None:
     assert "비밀" not in json.dumps(reply, ensure_ascii=False)
 
 
+def test_half_a_surrogate_pair_stops_nothing(tmp_path: Path) -> None:
+    evaluation = Evaluation("m", (Answer(0, "p\ud83d", "r", "a", 1, True),), {}, "greedy", {})
+    reply = BlindSession(pair_answers(evaluation, evaluation), tmp_path / "r.jsonl").start("kim")
+    assert reply["item"]["prompt"] == "p?"
+
+
 def test_wrong_requests_change_nothing(tmp_path: Path) -> None:
     blind = session(tmp_path)
     for values, said in (

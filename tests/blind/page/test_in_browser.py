@@ -16,7 +16,8 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Error, Page, Route, sync_playwright
 
 from bitsft.blind.pairs import pair_answers, shown_order
-from bitsft.blind.ratings import Rating, last_ratings, read_ratings
+from bitsft.blind.rating import Rating
+from bitsft.blind.ratings import last_ratings, read_ratings
 from tests.blind.evaluations import BASE, TUNED, scores
 from tests.blind.page.server import hostile
 from tests.browser import find_browser
