@@ -38,7 +38,7 @@ class Bar:
 
 def bar_chart(name: str, label: str, bars: Sequence[Bar]) -> Chart:
     """Lying bars, the first on top."""
-    rows = _Rows(len(bars))
+    rows = LabelledRows(len(bars))
     trace = {
         "type": "bar",
         "orientation": "h",
@@ -61,7 +61,7 @@ def waterfall(name: str, label: str, steps: Sequence[Bar], measures: Sequence[st
         steps: The sums, and what is added (positive) or taken away (negative) between them.
         measures: Of each step: `"absolute"` or `"relative"`.
     """
-    rows = _Rows(len(steps))
+    rows = LabelledRows(len(steps))
     trace = {
         "type": "waterfall",
         "orientation": "h",
@@ -79,17 +79,23 @@ def waterfall(name: str, label: str, steps: Sequence[Bar], measures: Sequence[st
     return make_chart(name, label, [trace], layout)
 
 
-def shares_chart(name: str, label: str, parts: Mapping[str, Mapping[str, int]]) -> Chart:
+def shares_chart(
+    name: str,
+    label: str,
+    parts: Mapping[str, Mapping[str, int]],
+    colours: Sequence[str] = PALETTE,
+) -> Chart:
     """One bar of 100 % for each row of `parts`, divided by its keys.
 
     Args:
         name: The chart's id.
         label: What it shows.
         parts: `parts["train"]["raft"]` is how many.
+        colours: Of the keys, in their order.
     """
     keys = list(dict.fromkeys(key for part in parts.values() for key in part))
     sums = {row: max(sum(part.values()), 1) for row, part in parts.items()}
-    rows = _Rows(len(parts))
+    rows = LabelledRows(len(parts))
     traces = [
         {
             "type": "bar",
@@ -98,7 +104,7 @@ def shares_chart(name: str, label: str, parts: Mapping[str, Mapping[str, int]]) 
             "x": [part.get(key, 0) / sums[row] for row, part in parts.items()],
             "y": [rows.middle(place) for place in range(len(parts))],
             "width": _BAR,
-            "marker": {"color": PALETTE[number % len(PALETTE)]},
+            "marker": {"color": colours[number % len(colours)]},
             **hover(
                 [
                     f"{chart_label(row)}, {chart_label(key)}: {part.get(key, 0):,} "
@@ -112,7 +118,7 @@ def shares_chart(name: str, label: str, parts: Mapping[str, Mapping[str, int]]) 
     layout = rows.layout([(row, f"{sum(part.values()):,}") for row, part in parts.items()])
     layout["barmode"] = "stack"
     layout["xaxis"]["range"] = [0, 1]
-    return make_chart(name, label, traces, _with_legend(layout, keys))
+    return make_chart(name, label, traces, with_legend(layout, keys))
 
 
 def grouped_chart(name: str, label: str, parts: Mapping[str, Mapping[str, int]]) -> Chart:
@@ -124,7 +130,7 @@ def grouped_chart(name: str, label: str, parts: Mapping[str, Mapping[str, int]])
         parts: `parts["train"]["positive"]` is how many.
     """
     keys = list(dict.fromkeys(key for part in parts.values() for key in part))
-    rows = _Rows(len(keys), bars=len(parts))
+    rows = LabelledRows(len(keys), bars=len(parts))
     traces = []
     for number, (row, part) in enumerate(parts.items()):
         total = max(sum(part.values()), 1)
@@ -153,12 +159,12 @@ def grouped_chart(name: str, label: str, parts: Mapping[str, Mapping[str, int]])
     )
     layout["barmode"] = "overlay"
     return make_chart(
-        name, label, traces, _with_legend(layout, list(parts)) if len(parts) > 1 else layout
+        name, label, traces, with_legend(layout, list(parts)) if len(parts) > 1 else layout
     )
 
 
 @dataclass(frozen=True)
-class _Rows:
+class LabelledRows:
     """Lying bars in rows, each with a label above it. The vertical axis counts CSS pixels, downwards.
 
     Attributes:
@@ -173,7 +179,7 @@ class _Rows:
     def _height(self) -> int:
         return _LABEL + self.bars * _BAR + _GAP
 
-    def middle(self, row: int, bar: int = 0) -> float:
+    def middle(self, row: int, bar: float = 0) -> float:
         """Return where the middle of a bar is."""
         return row * self._height + _LABEL + (bar + 0.5) * _BAR
 
@@ -202,19 +208,23 @@ class _Rows:
         return layout
 
 
-def _with_legend(layout: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+def with_legend(
+    layout: dict[str, Any], keys: Sequence[str], *, above: bool = False
+) -> dict[str, Any]:
+    """Return the layout with a legend below or above the chart, in which nothing can be clicked."""
     # Room for as many lines as a telephone needs, at about 8 pixels a character.
     lines = 1 + sum(45 + 8 * min(len(key), _LABEL_COLUMNS) for key in keys) // 360
     layout["showlegend"] = True
     layout["legend"] = {
         "orientation": "h",
         "x": 0,
-        "y": 0,
-        "yanchor": "top",
+        "y": 1 if above else 0,
+        "yanchor": "bottom" if above else "top",
         "traceorder": "normal",
         "itemclick": False,
         "itemdoubleclick": False,
     }
-    layout["margin"]["b"] = 8 + 20 * lines
-    layout["height"] += layout["margin"]["b"]
+    room = 8 + 20 * lines
+    layout["margin"]["t" if above else "b"] = room
+    layout["height"] += room
     return layout
