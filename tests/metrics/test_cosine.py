@@ -102,6 +102,18 @@ def test_each_text_is_embedded_once_and_the_mean_is_taken() -> None:
     assert type(score.value) is float
 
 
+def test_rows_intervals_and_parts() -> None:
+    predictions, references = ["나", "가", "", "다"], ["가", "가", "가", "가"]
+    score = cosine_similarity(predictions, references, embedder=lookup)["cosine"]
+    assert score.rows.tolist() == [pytest.approx(0.6), 1.0, 0.0, -1.0]
+    assert score.subset([0, 1]).value == pytest.approx(0.8)
+    low, high = score.interval(resamples=200)
+    assert -1.0 <= low < score.value < high <= 1.0
+    score = cosine_similarity(["가나", ""], ["가나", "다"])["cosine_tfidf_jamo"]
+    assert score.rows.tolist() == [1.0, 0.0]
+    assert score.subset([0]).value == 1.0
+
+
 def test_an_object_with_call_is_named_by_its_class() -> None:
     class Hashing:
         def __call__(self, texts: list[str]) -> np.ndarray:

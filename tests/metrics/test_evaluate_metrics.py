@@ -7,7 +7,7 @@ from typing import Any
 import evaluate
 import pytest
 
-from bitsft.metrics import Bleu, Chrf, CosineSimilarity, Rouge
+from bitsft.metrics import Bleu, CharF1, Chrf, CosineSimilarity, ExactMatch, Meteor, Rouge
 
 REFERENCE = "서울의 인구는 약 천만 명입니다"
 ANSWER = "서울 인구는 약 1천만 명입니다"
@@ -28,6 +28,9 @@ def test_combine_with_batches(tmp_path: Path) -> None:
         Bleu(tokenizer="char", **cache),
         Chrf(**cache),
         CosineSimilarity(**cache),
+        Meteor(tokenizer="mecab", **cache),
+        ExactMatch(**cache),
+        CharF1(**cache),
     ]
     combined = evaluate.combine(parts)
     combined.add_batch(predictions=[ANSWER], references=[REFERENCE])
@@ -40,6 +43,9 @@ def test_combine_with_batches(tmp_path: Path) -> None:
         "bleu": pytest.approx(62.43, abs=0.005),
         "chrf": pytest.approx(49.52, abs=0.005),
         "cosine_tfidf_jamo": pytest.approx(0.8569, abs=5e-5),
+        "meteor": pytest.approx((0.8406 + 1) / 2, abs=5e-5),
+        "exact_match": 0.5,
+        "char_f1": pytest.approx((12 / 13 + 1) / 2),
     }
     assert all(type(value) is float for value in values.values())
     assert "|tok:char|" in parts[1].signatures["bleu"]
@@ -64,10 +70,20 @@ def test_can_be_computed_again(tmp_path: Path) -> None:
     assert (first["rouge1"], second["rouge1"]) == (0.0, 1.0)
 
 
-@pytest.mark.parametrize("kind", [Rouge, Bleu, Chrf, CosineSimilarity])
+@pytest.mark.parametrize("kind", [Rouge, Bleu, Chrf, CosineSimilarity, Meteor])
 def test_unknown_settings_fail_when_the_metric_is_made(kind: type, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'tokenizers'"):
         kind(tokenizers="char", cache_dir=str(tmp_path))
+
+
+def test_several_accepted_answers(tmp_path: Path) -> None:
+    cache = {"cache_dir": str(tmp_path)}
+    combined = evaluate.combine([ExactMatch(**cache), CharF1(**cache)])
+    combined.add_batch(predictions=["서울", "부산"], references=[["서울시", "서울"], ["대구"]])
+    assert combined.compute() == {"exact_match": 0.5, "char_f1": 0.5}
+    metric = ExactMatch(**cache)
+    assert metric.compute(predictions=["a"], references=[["b", "a"]]) == {"exact_match": 1.0}
+    assert metric.signatures["exact_match"].startswith("nrefs:2|")
 
 
 def test_info_names_function_and_source(tmp_path: Path) -> None:

@@ -55,6 +55,42 @@ def test_values_are_means_and_carry_a_signature() -> None:
     assert char_f1(["서울", "부산"], ["서울", "서울"])["char_f1"].value == 0.5
 
 
+def test_the_best_of_several_accepted_answers_counts() -> None:
+    predictions = ["서울특별시", "부산", ""]
+    references = [["서울", "서울특별시"], ("대구", "부산시"), "대전"]
+    match = exact_match(predictions, references)["exact_match"]
+    assert match.rows.tolist() == [1.0, 0.0, 0.0]
+    assert match.value == pytest.approx(1 / 3)
+    assert match.signature.startswith("nrefs:var|")
+    f1 = char_f1(predictions, references)["char_f1"]
+    assert f1.rows.tolist() == [1.0, pytest.approx(0.8), 0.0]  # 부산 / 부산시: P 1, R 2/3
+    assert exact_match(["a"], [["b", "a"]])["exact_match"].signature.startswith("nrefs:2|")
+    assert char_f1(["a"], [["a"]])["char_f1"] == char_f1(["a"], ["a"])["char_f1"]
+
+
+def test_rows_intervals_and_parts() -> None:
+    for function in (exact_match, char_f1):
+        (score,) = function(["서울", "부산", "대전"], ["서울", "광주", "대전"]).values()
+        assert score.rows.tolist() == [1.0, 0.0, 1.0]
+        assert score.subset([0, 1]).value == 0.5
+        low, high = score.interval(resamples=200)
+        assert 0.0 <= low < score.value < high <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("references", "error", "message"),
+    [
+        ([[]], ValueError, r"references\[0\] is an empty list: give that row one right answer"),
+        ([["a", 3]], TypeError, r"references\[0\]\[1\] is int \(3\), not a string"),
+        ([None], TypeError, r"references\[0\] is NoneType"),
+        ([["a\ud800"]], ValueError, r"references\[0\]\[0\] holds half of a surrogate"),
+    ],
+)
+def test_what_is_no_accepted_answer(references: list, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        exact_match(["a"], references)
+
+
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(ANSWERS, ANSWERS)
 def test_symmetric_in_range_and_blind_to_unicode_form(left: str, right: str) -> None:

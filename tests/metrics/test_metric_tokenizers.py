@@ -1,5 +1,6 @@
 """How texts are cut: golden tokens, the fallback without mecab-ko, and the single tagger."""
 
+import functools
 import logging
 import sys
 
@@ -7,8 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitsft.metrics import bleu, rouge, tokenizers
-from bitsft.metrics.tokenizers import mecab, resolve_tokenizer, splitter, tokenizer_signature
+from bitsft.metrics import bleu, meteor, rouge, tokenizers
+from bitsft.metrics.rouge_scores import ROUGE_TYPES
+from bitsft.metrics.tokenizers import (
+    MecabTokenizer,
+    mecab,
+    resolve_tokenizer,
+    splitter,
+    tokenizer_signature,
+)
 
 REFERENCE = "서울의 인구는 약 천만 명입니다"
 
@@ -90,3 +98,59 @@ def test_many_calls_open_one_tagger(monkeypatch: pytest.MonkeyPatch) -> None:
         bleu([f"답 {number}"], ["답"], tokenizer="mecab", lowercase=number % 2 == 0)
     assert opened == []
     assert mecab() is mecab()
+
+
+@pytest.fixture
+def tagged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The texts that the tagger is asked for from now on."""
+    texts: list[str] = []
+    shared = mecab()
+    tag = shared._tag
+
+    def recorded(tokenizer: object, text: str) -> str:
+        texts.append(text)
+        return tag(tokenizer, text)
+
+    monkeypatch.setattr(shared, "_tag", recorded)
+    return texts
+
+
+def test_rouge_bleu_and_meteor_of_the_same_texts_tag_each_once(tagged: list[str]) -> None:
+    predictions, references = ["바다가 파랗다 12345", "산이 높다 12345"], ["강이 길다 12345"] * 2
+    rouge(predictions, references, tokenizer="mecab", rouge_types=ROUGE_TYPES)
+    bleu(predictions, references, tokenizer="mecab")
+    meteor(predictions, references, tokenizer="mecab")
+    assert sorted(tagged) == sorted({*predictions, *references})
+
+
+class Upper:
+    """A tokenizer as sacreBLEU's are: its call sits below an lru_cache."""
+
+    @functools.lru_cache(maxsize=1)  # noqa: B019
+    def __call__(self, text: str) -> str:
+        return text.upper()
+
+    def signature(self) -> str:
+        return "upper"
+
+
+def test_memory_is_bounded_by_characters_and_drops_what_was_not_used_longest() -> None:
+    tokenizer = MecabTokenizer(Upper(), limit=12)
+    calls: list[str] = []
+    tokenizer._tag = lambda _, text: calls.append(text) or text.upper()
+    assert [tokenizer(text) for text in ("aa", "bb", "cc", "aa")] == ["AA", "BB", "CC", "AA"]
+    assert (calls, tokenizer.characters) == (["aa", "bb", "cc"], 12)
+    tokenizer("dd")  # bb goes
+    assert tokenizer.characters == 12
+    tokenizer("aa"), tokenizer("cc"), tokenizer("bb")
+    assert calls == ["aa", "bb", "cc", "dd", "bb"]
+    assert tokenizer.signature() == "upper"
+
+
+def test_a_text_longer_than_the_memory_is_tagged_and_not_kept() -> None:
+    tokenizer = MecabTokenizer(Upper(), limit=12)
+    tokenizer("aa")
+    assert tokenizer("b" * 50) == "B" * 50
+    assert tokenizer.characters == 0
+    assert tokenizer("aa") == "AA"
+    assert tokenizer.characters == 4

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from bitsft.metrics.pairs import is_blank, read_pairs, same_text
+from bitsft.metrics.pairs import is_blank, read_accepted, read_pairs, same_text
 
 
 def test_brings_both_lists_to_nfc_and_leaves_the_arguments_alone() -> None:
@@ -47,3 +47,10 @@ def test_blank_and_same_text_ignore_whitespace_only() -> None:
     assert same_text(" 네  알겠습니다\n", "네 알겠습니다")
     assert not same_text("네", "예")
     assert not same_text("", "")
+
+
+def test_accepted_texts_are_normalized_lists() -> None:
+    decomposed = unicodedata.normalize("NFD", "한글")
+    predictions, accepted = read_accepted([decomposed, "b"], ["가\x00", (decomposed, "나")])
+    assert predictions == ["한글", "b"]
+    assert accepted == [["가 "], ["한글", "나"]]
