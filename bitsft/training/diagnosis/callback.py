@@ -35,9 +35,9 @@ class DiagnosisCallback(TrainerCallback):
     Args:
         stop_on: Kinds of findings that end the training, e.g. `("nan", "divergence")`. Default: none does.
         repeat_after: Steps before a finding of the same kind (of the same evaluation set) is said again.
-        loss: Thresholds for divergence and plateaus.
-        overfitting: Thresholds for overfitting.
-        layers: Thresholds for ternary layers.
+        loss: Thresholds for divergence and plateaus; None takes those of `LossLimits()`.
+        overfitting: Thresholds for overfitting; None takes those of `OverfittingLimits()`.
+        layers: Thresholds for ternary layers; None takes those of `LayerLimits()`.
 
     Attributes:
         findings: What was found in this run, oldest first.
@@ -58,9 +58,9 @@ class DiagnosisCallback(TrainerCallback):
         *,
         stop_on: Collection[str] = (),
         repeat_after: int = 200,
-        loss: LossLimits = LossLimits(),
-        overfitting: OverfittingLimits = OverfittingLimits(),
-        layers: LayerLimits = LayerLimits(),
+        loss: LossLimits | None = None,
+        overfitting: OverfittingLimits | None = None,
+        layers: LayerLimits | None = None,
     ) -> None:
         unknown = {stop_on} if isinstance(stop_on, str) else set(stop_on) - set(KINDS)
         if unknown:
@@ -73,7 +73,9 @@ class DiagnosisCallback(TrainerCallback):
         self.findings: list[Finding] = []
         self._stop_on = frozenset(stop_on)
         self._repeat_after = repeat_after
-        self._loss, self._overfitting, self._layers = loss, overfitting, layers
+        self._loss = loss or LossLimits()
+        self._overfitting = overfitting or OverfittingLimits()
+        self._layers = layers or LayerLimits()
         self._start()
 
     def _start(self) -> None:
@@ -138,10 +140,17 @@ class DiagnosisCallback(TrainerCallback):
             norm = logs.get("grad_norm")
             finite_norm = norm if norm is not None and math.isfinite(norm) else None
             self._logs.append(Log(step, logs["loss"], logs["learning_rate"], finite_norm))
-            warm = [log for log in self._logs if log.step > _warm_up_steps(args, state.max_steps)]
+            # quantization_warmup_ratio is an argument of TernarySFTConfig only
+            ternary = float(getattr(args, "quantization_warmup_ratio", 0.0)) * state.max_steps
+            warm = max(float(args.get_warmup_steps(state.max_steps)), ternary)
             checks = (
-                divergence(warm, args, self._loss),
-                plateau(warm, args, state.max_steps, self._loss),
+                divergence([log for log in self._logs if log.step > ternary], args, self._loss),
+                plateau(
+                    [log for log in self._logs if log.step > warm],
+                    args,
+                    state.max_steps,
+                    self._loss,
+                ),
             )
             found += [(finding, "") for finding in checks if finding]
         for name, loss in evaluation_losses(logs).items():
@@ -168,10 +177,3 @@ class DiagnosisCallback(TrainerCallback):
             self._watch.endless(layers, args),
         )
         return [(finding, "") for finding in checks if finding]
-
-
-def _warm_up_steps(args: TrainingArguments, max_steps: int) -> float:
-    """Steps until learning rate and λ are what they are set to."""
-    # quantization_warmup_ratio is an argument of TernarySFTConfig only
-    ratio = float(getattr(args, "quantization_warmup_ratio", 0.0))
-    return max(float(args.get_warmup_steps(max_steps)), ratio * max_steps)

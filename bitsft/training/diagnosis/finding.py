@@ -47,5 +47,5 @@ class Finding:
 
 
 def change(name: str, now: float, then: float) -> str:
-    """`"learning_rate 0.002 -> 0.001"`, with two significant digits of what is proposed."""
-    return f"{name} {now:.4g} -> {then:.2g}"
+    """`"learning_rate 0.002 -> 0.001"`; whole numbers in full, others with two significant digits proposed."""
+    return f"{name} {now:.4g} -> {then if isinstance(then, int) else format(then, '.2g')}"

@@ -93,6 +93,9 @@ class LayerWatch:
             rate: The learning rate.
             flips: Flips of each trained layer since training began.
         """
+        if rate > self._highest_rate * 1.05:  # warming up: what was usual before is not any more
+            self._usual, self._settled = {}, {}
+        self._highest_rate = max(self._highest_rate, rate)
         if self._window:
             before_step, before = self._window[-1]
             self._sum_up(rate, step - before_step, {n: flips[n] - before.get(n, 0) for n in flips})
@@ -113,9 +116,6 @@ class LayerWatch:
             )  # gradients are looked at before the next step
 
     def _sum_up(self, rate: float, steps: int, flips: Mapping[str, int]) -> None:
-        if rate > self._highest_rate * 1.05:  # warming up: what was usual before is not any more
-            self._usual, self._settled = {}, {}
-        self._highest_rate = max(self._highest_rate, rate)
         if rate >= self._limits.high_rate * self._highest_rate:
             phases = self._usual
         elif rate <= self._limits.settled_rate * self._highest_rate:
@@ -188,8 +188,8 @@ class LayerWatch:
             factor = min(10.0, max(2.0, gap / reach))
             raised = change("learning_rate", args.learning_rate, args.learning_rate * factor)
             return (
-                f"{steps} steps of {own_rate:.2g} reach {reach:.1g}, and 99 % of its weights are further than "
-                f"{gap:.1g} from a threshold ({dead})",
+                f"{steps} steps of {own_rate:.2g} reach {reach:.2g}, and 99 % of its weights are further than "
+                f"{gap:.2g} from a threshold ({dead})",
                 f"Raise {raised}",
             )
         raised = change("learning_rate", args.learning_rate, args.learning_rate * 3)

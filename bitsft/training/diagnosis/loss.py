@@ -6,16 +6,19 @@ Each rule is a pure function of the logs so far, so that a resumed run replays t
                  `logging_nan_inf_filter` (on by default) a NaN loss is logged as the mean of the others: the
                  gradient norm and TRL's entropy show it then. An infinite gradient norm alone is no finding under
                  fp16, whose loss scaling makes and skips such steps.
-    divergence   m_t = median of the last 5 logged losses;  m_t - min m > max(0.3 nats, 0.2·min m), in 3 logs
-                 in a row. A median forgives two outliers; 0.3 nats is above what other batches alone bring;
-                 or: the last 3 gradient norms are all above 20 times the median of those before, and above
-                 10 times max_grad_norm.
+    divergence   m_t = mean of the last 10 logged losses (fewer at the beginning: k). Found when m_t - min m is above
+                 0.3 nats, 0.2·min m and 6·σ/√k, and half of the last 10 losses are that far above: one outlier is
+                 none. σ is the scatter from batch to batch, 1.4826·MAD of the differences of successive losses
+                 over √2; the range of some dozens of such means rarely exceeds 5.5·σ/√10.
+                 Or: the last 3 gradient norms are all above 20 times the median of the 50 before, and above 10
+                 times max_grad_norm.
     plateau      over a window of steps (50, or a quarter of all, and 20 logs at least), the mean loss of the second
-                 half is not 2 % below that of the first, by more than the standard error of their difference.
+                 half is surely not 2 % below that of the first: fall + 3 standard errors < 2 %. Where losses
+                 scatter too much to say so, the window is doubled, up to all logs; 10 % of scatter need 900 logs.
                  Silent while the learning rate is below a tenth of its highest value: a finished schedule
-                 does not improve, nor has it to.
+                 does not improve, nor has it to. A rate of 0 throughout the window is always called.
 
-Divergence and plateau wait until the learning rate and λ are warmed up: a rising λ raises the loss.
+Both wait until λ is warmed up, which raises the loss, and the plateau for the learning rate's warm-up, too.
 """
 
 import math
@@ -23,6 +26,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from bitsft.training.diagnosis.finding import Finding, change
 
@@ -49,10 +54,10 @@ class LossLimits:
     """Thresholds of the loss rules; the module says why they are what they are.
 
     Attributes:
-        smoothed_logs: How many losses the median is taken of.
-        rise: Share of the lowest median by which the loss must have risen to be called diverging.
+        smoothed_logs: How many losses are averaged.
+        rise: Share of the lowest mean by which the loss must have risen to be called diverging.
         least_rise: The same in nats, for low losses.
-        rise_logs: For how many logs in a row.
+        scatter: The same in standard errors of the lowest mean.
         grad_ratio: How many times its median before the gradient norm must be.
         plateau_steps: Steps of the plateau's window, at least.
         plateau_share: The same as a share of all steps.
@@ -61,10 +66,10 @@ class LossLimits:
         low_rate: Share of the highest learning rate below which no plateau is called.
     """
 
-    smoothed_logs: int = 5
+    smoothed_logs: int = 10
     rise: float = 0.2
     least_rise: float = 0.3
-    rise_logs: int = 3
+    scatter: float = 6.0
     grad_ratio: float = 20.0
     plateau_steps: int = 50
     plateau_share: float = 0.25
@@ -109,7 +114,7 @@ def divergence(logs: Sequence[Log], args: Any, limits: LossLimits) -> Finding | 
     """The loss rose clearly above its own lowest, or the gradient norm exploded.
 
     Args:
-        logs: All logs since warm-up, oldest first, finite.
+        logs: All logs since λ was warmed up, oldest first, finite.
         args: The trainer's arguments.
         limits: The thresholds.
     """
@@ -117,21 +122,23 @@ def divergence(logs: Sequence[Log], args: Any, limits: LossLimits) -> Finding | 
 
 
 def _risen(logs: Sequence[Log], args: Any, limits: LossLimits) -> Finding | None:
-    if len(logs) < limits.smoothed_logs + limits.rise_logs:
-        return None
-    losses = [log.loss for log in logs]
     width = limits.smoothed_logs
-    medians = [
-        statistics.median(losses[max(0, end - width) : end]) for end in range(1, len(logs) + 1)
-    ]
-    best = min(range(len(medians)), key=medians.__getitem__)
-    lowest = medians[best]
-    limit = max(limits.least_rise, limits.rise * lowest)
-    if min(medians[-limits.rise_logs :]) - lowest <= limit or len(logs) - best <= limits.rise_logs:
+    if len(logs) < width:
+        return None
+    losses = np.array([log.loss for log in logs])
+    sums = np.concatenate([[0.0], np.cumsum(losses)])
+    ends = np.arange(3, len(losses) + 1)  # a mean of one or two losses says little
+    counts = np.minimum(ends, width)
+    means = (sums[ends] - sums[ends - counts]) / counts
+    best = int(means.argmin())
+    lowest, now = float(means[best]), float(means[-1])
+    error = _scatter(losses) / math.sqrt(counts[best])
+    limit = max(limits.least_rise, limits.rise * lowest, limits.scatter * error)
+    if now - lowest <= limit or (losses[-width:] > lowest + limit).sum() < width / 2:
         return None
     seen = (
-        f"loss {medians[-1]:.3g} at step {logs[-1].step} is {medians[-1] - lowest:.2g} above its lowest "
-        f"({lowest:.3g} at step {logs[best].step})"
+        f"loss {now:.3g} at step {logs[-1].step} is {now - lowest:.2g} above its lowest ({lowest:.3g} at step "
+        f"{logs[ends[best] - 1].step})"
     )
     advice = (
         f"Halve {change('learning_rate', args.learning_rate, args.learning_rate / 2)}{_clip(args)}"
@@ -168,38 +175,39 @@ def plateau(logs: Sequence[Log], args: Any, max_steps: int, limits: LossLimits) 
         max_steps: Of the whole run.
         limits: The thresholds.
     """
-    if not logs or logs[-1].learning_rate < limits.low_rate * max(
-        log.learning_rate for log in logs
-    ):
+    if len(logs) < limits.plateau_logs:
         return None
-    steps = max(limits.plateau_steps, limits.plateau_share * max_steps)
+    if logs[-1].learning_rate < limits.low_rate * max(log.learning_rate for log in logs):
+        return None
     end = logs[-1].step
-    in_window = sum(log.step > end - steps for log in logs)
-    window = logs[-max(in_window, limits.plateau_logs) :]
-    # logs[0] stands for the steps since the log before it
-    if len(window) < limits.plateau_logs or (
-        len(window) == len(logs) and logs[0].step > end - steps
-    ):
-        return None
-    half = len(window) // 2
-    first, second = ([log.loss for log in part] for part in (window[:half], window[-half:]))
-    fall = statistics.fmean(first) - statistics.fmean(second)
-    error = math.sqrt((statistics.variance(first) + statistics.variance(second)) / half)
-    level = statistics.fmean(first)
-    if fall + error >= limits.improvement * level:
-        return None
-    span = f"steps {window[0].step} to {end}"
-    seen = (
-        f"loss {statistics.fmean(second):.3g} in the second half of {span}, {level:.3g} in the first: "
-        f"less than {limits.improvement:.0%} better"
-    )
-    return Finding("plateau", end, seen, _plateau_advice(args, logs, level))
+    steps = max(limits.plateau_steps, limits.plateau_share * max_steps)
+    size = max(sum(log.step > end - steps for log in logs), limits.plateau_logs)
+    if logs[-size].step > end - steps + 1 and size == len(logs):
+        return None  # the run is not that old yet
+    while size <= len(logs):
+        window = logs[-size:]
+        half = size // 2
+        losses = np.array([log.loss for log in window])
+        first, second = losses[:half], losses[-half:]
+        level, now = float(first.mean()), float(second.mean())
+        error = math.sqrt((first.var(ddof=1) + second.var(ddof=1)) / half)
+        still = all(log.learning_rate == 0 for log in window)
+        if still or level - now + 3 * error < limits.improvement * level:
+            seen = (
+                f"loss {now:.3g} in the second half of steps {window[0].step} to {end}, {level:.3g} in the "
+                f"first: less than {limits.improvement:.0%} better"
+            )
+            return Finding("plateau", end, seen, _plateau_advice(args, logs, level, still))
+        if 3 * error < limits.improvement * level:
+            return None  # the scatter is low enough to see that it falls
+        size *= 2
+    return None
 
 
-def _plateau_advice(args: Any, logs: Sequence[Log], level: float) -> str:
+def _plateau_advice(args: Any, logs: Sequence[Log], level: float, still: bool) -> str:
     rate = args.learning_rate
-    if rate == 0 or max(log.learning_rate for log in logs) == 0:
-        return "learning_rate is 0, so nothing is learned: set it, e.g. to 0.0002"
+    if still:
+        return "The learning rate is 0, so nothing is learned: learning_rate 0 -> 0.0002"
     if level < 0.5 * max(log.loss for log in logs[:5]):
         return (
             f"If that is good enough, stop here: max_steps -> {logs[-1].step}; else "
@@ -209,6 +217,12 @@ def _plateau_advice(args: Any, logs: Sequence[Log], level: float) -> str:
         f"Raise {change('learning_rate', rate, rate * 3)}; if that diverges, "
         f"{change('learning_rate', rate, rate / 3)} and more rows or a larger model"
     )
+
+
+def _scatter(losses: np.ndarray) -> float:
+    """How much successive losses differ for their batches alone; robust against a trend and outliers."""
+    differences = np.diff(losses[-200:])
+    return float(1.4826 * np.median(np.abs(differences - np.median(differences))) / math.sqrt(2))
 
 
 def _clip(args: Any) -> str:
