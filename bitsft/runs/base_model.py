@@ -1,6 +1,6 @@
 """Which model a run started from: name, config, weights, and the run that made it.
 
-The weights' identity is a sha256 over every tensor's name, shape, dtype and values. Above 512 MiB in all it
+The weights' identity is a sha256 over every tensor's name, shape, dtype and values. Above 128 MiB in all it
 takes of each tensor at most 65,536 values at even distances (`sampled`): any further training moves latent
 weights everywhere, so it is not mistaken, but a file that was changed by hand in one place could be.
 
@@ -22,7 +22,7 @@ from bitsft.runs.settings import plain
 if TYPE_CHECKING:
     from torch import Tensor
 
-_ALL_BYTES = 512 * 2**20
+_ALL_BYTES = 128 * 2**20
 _SAMPLED_VALUES = 65_536
 _WHOLE_FILE, _BLOCKS, _BLOCK = 64 * 2**20, 64, 64 * 2**10
 # Where a config was loaded from and by which version is no part of what it says.
