@@ -139,9 +139,8 @@ def bleu_of_sums(sums: "np.ndarray") -> "np.ndarray":
 
     found, expected = sums[..., 0], sums[..., 1]
     matched, possible = sums[..., 2 : 2 + _ORDERS], sums[..., 2 + _ORDERS :]
-    present = np.logical_and.accumulate(
-        possible > 0, axis=-1
-    )  # an order without n-grams ends the list
+    # an order without n-grams ends the list
+    present = np.logical_and.accumulate(possible > 0, axis=-1)
     unmatched = present & (matched == 0)
     # the first order without a match counts 1/2 match, the second 1/4, ...
     smoothed = np.where(unmatched, 0.5 ** np.cumsum(unmatched, axis=-1), matched)

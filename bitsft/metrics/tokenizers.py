@@ -21,6 +21,7 @@ asked for longest ago goes first. sacreBLEU's own memory, 65,536 texts however l
 
 import functools
 import importlib.util
+import inspect
 import logging
 import re
 from collections.abc import Callable
@@ -74,7 +75,7 @@ class MecabTokenizer:
 
     def __init__(self, tokenizer: "TokenizerKoMecab", limit: int = MEMORY_CHARACTERS) -> None:
         self._tokenizer = tokenizer
-        self._tag = type(tokenizer).__call__.__wrapped__  # below its lru_cache
+        self._tag = inspect.unwrap(type(tokenizer).__call__)  # below its lru_cache
         self._limit = limit
         self._kept: dict[str, str] = {}  # in the order of use
         self.characters = 0
