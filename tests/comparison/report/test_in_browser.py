@@ -6,13 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Locator, Page, sync_playwright
 
 from bitsft.comparison.comparison import Comparison
 from bitsft.comparison.report import build_comparison_report
-from tests.browser import Browser
+from tests.browser import find_browser
 from tests.comparison.report.test_build import hostile
 from tests.pages.hostile import SCRIPT
+
+WINDOW: Any = {"width": 1200, "height": 900}
+ALL_SHOWN = "document.querySelectorAll('article.answer:not([hidden])').length === 30"
+PATIENCE = 120_000  # milliseconds: drawing a dozen charts on a busy machine
 
 
 class Opened:
@@ -21,6 +26,7 @@ class Opened:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.complaints: list[str] = []
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: self.complaints.append(message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
@@ -30,46 +36,77 @@ class Opened:
         return self.page
 
 
-@pytest.fixture
-def opened(browser: Browser) -> Iterator[Opened]:
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    program = find_browser(tmp_path_factory.mktemp("browser")).program
     with sync_playwright() as play:
-        program = play.chromium.launch(executable_path=browser.program, args=["--no-sandbox"])
-        yield Opened(program.new_page(viewport={"width": 1200, "height": 900}))
-        program.close()
+        chromium = play.chromium.launch(
+            executable_path=program, args=["--no-sandbox"], timeout=PATIENCE
+        )
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture
-def page(opened: Opened, comparison: Comparison, tmp_path: Path) -> Iterator[Page]:
-    yield opened.open(build_comparison_report(comparison), tmp_path / "page.html")
-    assert opened.complaints == []
+def opened(chromium: Chromium) -> Iterator[Opened]:
+    page = chromium.new_page(viewport=WINDOW)
+    yield Opened(page)
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def once(
+    chromium: Chromium, comparison: Comparison, tmp_path_factory: pytest.TempPathFactory
+) -> Opened:
+    """The report of thirty rows, opened once."""
+    opened = Opened(chromium.new_page(viewport=WINDOW))
+    opened.open(build_comparison_report(comparison), tmp_path_factory.mktemp("page") / "page.html")
+    return opened
+
+
+@pytest.fixture
+def page(once: Opened) -> Iterator[Page]:
+    """The same page, with the form and the folds as they were at first."""
+    yield once.page
+    assert once.complaints == []
+    once.page.set_viewport_size(WINDOW)
+    once.page.locator("button[type=reset]").click()
+    once.page.wait_for_function(ALL_SHOWN)
+    once.page.locator("button[name=close]").click()
 
 
 def shown(page: Page) -> list[int]:
     """Numbers of the rows that can be seen, in their order."""
-    cards = page.locator("article.answer:visible")
-    return [int(card.get_attribute("data-row") or "") for card in cards.all()]
+    return page.locator("article.answer:visible").evaluate_all(
+        "cards => cards.map((card) => Number(card.dataset.row))"
+    )
 
 
 def gains(page: Page) -> list[float]:
-    return [
-        float(card.get_attribute("data-gain") or "nan")
-        for card in page.locator("article.answer:visible").all()
-    ]
+    """Their gains."""
+    return page.locator("article.answer:visible").evaluate_all(
+        "cards => cards.map((card) => Number(card.dataset.gain))"
+    )
+
+
+def folds_open(card: Locator) -> list[bool]:
+    """Of each folded part whether it is open."""
+    return card.locator("details").evaluate_all("folds => folds.map((fold) => fold.open)")
 
 
 def test_every_chart_is_drawn(page: Page) -> None:
-    charts = page.locator(".chart")
-    assert charts.count() == page.locator('script[type="application/json"]').count() >= 10
-    for chart in charts.all():
-        assert chart.locator(".main-svg").count() > 0
-        marks = chart.locator("path.point, .points path, .bars path, .scatterlayer path")
-        assert marks.count() > 0, chart.get_attribute("id")
+    charts = page.locator(".chart").evaluate_all(
+        """charts => charts.map((chart) => [chart.id, chart.querySelectorAll(".main-svg").length,
+             chart.querySelectorAll(".points path, .scatterlayer path").length])"""
+    )
+    assert len(charts) == page.locator('script[type="application/json"]').count() >= 10
+    for name, drawings, marks in charts:
+        assert drawings > 0 and marks > 0, name
     text = page.locator("#scores").inner_text()
     for label in ("ROUGE-L", "Accuracy", "한국어-기본"):
         assert label in text
-    assert page.locator(".matrix td").first.evaluate(
-        "cell => getComputedStyle(cell.closest('tbody') ? cell : cell.closest('table').tBodies[0].rows[0].cells[1]).backgroundColor"
-    ) not in ("", "rgba(0, 0, 0, 0)")
+    shades = "cells => new Set(cells.map((cell) => getComputedStyle(cell).backgroundColor)).size"
+    assert page.locator("#confusion .matrix tbody td").evaluate_all(shades) > 2
 
 
 def test_nothing_that_a_model_said_runs(opened: Opened, tmp_path: Path) -> None:
@@ -111,9 +148,7 @@ def test_rows_are_chosen_by_task_change_and_size(page: Page, comparison: Compari
     regressed = {one.row for part in comparison.changes.values() for one in part.regressions}
     assert shown(page) == sorted(regressed)
     page.locator("button[type=reset]").click()
-    page.wait_for_function(
-        "document.querySelectorAll('article.answer:not([hidden])').length === 30"
-    )
+    page.wait_for_function(ALL_SHOWN)
 
 
 def test_rows_are_found_by_their_words(page: Page, comparison: Comparison) -> None:
@@ -140,18 +175,15 @@ def test_rows_are_ordered_by_gain(page: Page) -> None:
 
 def test_reference_and_context_are_folded(page: Page) -> None:
     card = page.locator("#row-1")
-    folds = card.locator("details")
-    assert folds.count() == 4
-    assert not any(fold.evaluate("fold => fold.open") for fold in folds.all())
-    # With the keyboard, too.
+    assert folds_open(card) == [False] * 4
     card.locator("summary").first.focus()
-    page.keyboard.press("Enter")
-    assert folds.first.evaluate("fold => fold.open")
-    assert folds.first.locator(".text").is_visible()
+    page.keyboard.press("Enter")  # the keyboard is enough
+    assert folds_open(card) == [True, False, False, False]
+    assert card.locator("details .text").first.is_visible()
     page.locator("button[name=open]").click()
-    assert all(fold.evaluate("fold => fold.open") for fold in folds.all())
+    assert folds_open(card) == [True] * 4
     page.locator("button[name=close]").click()
-    assert not any(fold.evaluate("fold => fold.open") for fold in folds.all())
+    assert folds_open(card) == [False] * 4
 
 
 def test_a_link_shows_a_row_that_was_hidden(page: Page) -> None:
@@ -163,36 +195,25 @@ def test_a_link_shows_a_row_that_was_hidden(page: Page) -> None:
     assert page.locator(f"#row-{row}").evaluate("card => card.matches(':target')")
 
 
-def test_a_narrow_window_is_not_wider_than_itself(opened: Opened, comparison: Comparison, tmp_path: Path) -> None:  # fmt: skip
-    opened.page.set_viewport_size({"width": 420, "height": 900})
-    page = opened.open(build_comparison_report(comparison, language="ko"), tmp_path / "page.html")
+def test_a_narrow_window_is_not_wider_than_itself(page: Page) -> None:
+    page.set_viewport_size({"width": 420, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") == 420
     base, tuned = (page.locator(f"#row-1 .{side}").bounding_box() for side in ("base", "tuned"))
     assert base and tuned and tuned["y"] > base["y"]  # one below the other
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_texts_can_be_read_in_light_and_dark(opened: Opened, comparison: Comparison, tmp_path: Path, scheme: Any) -> None:  # fmt: skip
-    opened.page.emulate_media(color_scheme=scheme)
-    page = opened.open(build_comparison_report(comparison), tmp_path / "page.html")
-    for selector in (
-        "ins",
-        "del",
-        ".question",
-        ".caption",
-        ".gain.better",
-        ".matrix tbody td",
-        ".legend",
-    ):
-        found = page.locator(selector).first
-        assert contrast(found) >= 4.5, (selector, scheme)
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_texts_can_be_read_in_light_and_dark(page: Page, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme)
+    for selector in ("ins", "del", ".question", ".caption", ".gain.better", ".matrix tbody td", ".legend"):  # fmt: skip
+        assert contrast(page.locator(selector).first) >= 4.5, (selector, scheme)
 
 
-def contrast(element: Any) -> float:
+def contrast(element: Locator) -> float:
     """Contrast of text and what is behind it, by WCAG 2.2 (https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio)."""
     colours = element.evaluate(
         """element => {
-             const pen = document.createElement("canvas").getContext("2d");
+             const pen = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
              const behind = [];
              for (let at = element; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor);
              const drawn = (...layers) => {
