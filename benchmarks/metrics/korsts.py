@@ -22,13 +22,13 @@ import time
 import warnings
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 
-from bitsft.metrics import bleu, char_f1, chrf, cosine_similarity, rouge
-from bitsft.metrics.meteor import meteor
+from bitsft.metrics import bleu, char_f1, chrf, cosine_similarity, meteor, rouge
 
 
 def read_korsts(path: Path) -> tuple[list[str], list[str], np.ndarray]:
@@ -45,6 +45,19 @@ def vectorized(
     """Cosine of each pair under a scikit-learn vectorizer, fitted on the second sentences."""
     expected = vectorizer.fit_transform(second)
     return np.asarray(vectorizer.transform(first).multiply(expected).sum(axis=1)).ravel()
+
+
+def write(path: Path, file: Path, pairs: int, results: list[dict[str, Any]]) -> None:
+    packages = ("sentence-transformers", "scikit-learn", "rouge-score", "sacrebleu")
+    report = {
+        "file": file.name,
+        "pairs": pairs,
+        "results": results,
+        "python": platform.python_version(),
+        "packages": {package: version(package) for package in packages},
+    }
+    text = json.dumps(report, ensure_ascii=False, indent=2)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -83,7 +96,7 @@ def main() -> None:
 
     signatures = {}
 
-    def embedded(embedder):
+    def embedded(embedder: Any) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of unreadable words; their share is in the signature
             score = cosine_similarity(first, second, embedder=embedder)["cosine"]
@@ -105,18 +118,8 @@ def main() -> None:
             result["signature"] = signatures["last"]
         results.append(result)
         print(f"{result['spearman']:7.3f}  {seconds:6.1f} s  {name}", flush=True)
-
-    if arguments.output:
-        packages = ("sentence-transformers", "scikit-learn", "rouge-score", "sacrebleu")
-        report = {
-            "file": arguments.file.name,
-            "pairs": len(judged),
-            "results": results,
-            "python": platform.python_version(),
-            "packages": {package: version(package) for package in packages},
-        }
-        text = json.dumps(report, ensure_ascii=False, indent=2)
-        arguments.output.write_text(text + "\n", encoding="utf-8")
+        if arguments.output:  # after each: a slow embedder may be stopped
+            write(arguments.output, arguments.file, len(judged), results)
 
 
 if __name__ == "__main__":
