@@ -113,7 +113,7 @@ def evaluate_model(
     loaded = model if isinstance(model, LoadedModel) else load_model(model, **(model_options or {}))
     read = data if isinstance(data, EvalData) else _read(data, held_out, data_options or {})
     texts = [*read.texts, *(held_out or ())]
-    chosen = labels_of(read, labels) if likelihood or labels is not None else None
+    chosen = labels_of(read, labels)
     kwargs = dict(generation_kwargs or {})
     decoding = decoding_signature(loaded.model, max_new_tokens, kwargs)
     described = read.as_dict()
@@ -185,9 +185,9 @@ def evaluate_model(
                 measured,
             )
             if place is not None:
-                evaluation.save(place)
+                stored = evaluation.save(place)
                 (place / PART).unlink(missing_ok=True)
-            run.result(scores=evaluation.as_dict()["scores"] if place else {}, rows=len(answers))
+                run.result(scores=stored["scores"], rows=len(answers))
             if work.tokens:
                 run.time(tokens_per_second=work.tokens / work.seconds)
     return evaluation
@@ -199,7 +199,10 @@ def terms_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         stored: With `data`, `decoding` and `settings`.
     """
-    own = {name: stored["settings"].get(name) for name in _TERMS}
+    settings = stored["settings"]
+    own = {name: settings.get(name) for name in _TERMS}
+    if not settings.get("generation_kwargs", {}).get("do_sample"):
+        own["seed"] = None  # greedy decoding draws nothing
     return {
         "data": stored["data"].get("sha256"),
         "decoding": stored["decoding"],

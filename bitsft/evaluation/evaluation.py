@@ -101,20 +101,25 @@ class Evaluation:
             return len(self.held_out.bytes)
         return len(self.rows_of(key))
 
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write predictions.jsonl and scores.json, each whole or not at all.
+    def save(self, folder: str | os.PathLike[str]) -> dict[str, Any]:
+        """Write predictions.jsonl and scores.json, each whole or not at all; the latter last.
 
         Args:
             folder: Is made where it does not exist.
+
+        Returns:
+            What stands in scores.json.
         """
         folder = Path(folder)
+        stored = self.as_dict()
         folder.mkdir(parents=True, exist_ok=True)
         write_answers(self.answers, folder / PREDICTIONS)
         if self.held_out is not None:
             self.held_out.write(folder / HELD_OUT_FILE)
         with atomic_path(folder / SCORES) as part:
-            text = json.dumps(self.as_dict(), ensure_ascii=False, indent=2, allow_nan=False)
+            text = json.dumps(stored, ensure_ascii=False, indent=2, allow_nan=False)
             part.write_text(text + "\n", encoding="utf-8")
+        return stored
 
 
 def intervals(scores: Mapping[str, Score]) -> dict[str, tuple[float | None, float | None]]:

@@ -1,5 +1,6 @@
 """`bitsft eval`: options, the table, the folder, the exit status, what is said when it is stopped."""
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,12 @@ from typing import Any
 import pytest
 
 from bitsft.cli import main
-from bitsft.cli.eval import default_folder, generation_from, labels_from
+from bitsft.cli.eval import (
+    add_eval_arguments,
+    default_folder,
+    generation_from,
+    labels_from,
+)
 from bitsft.evaluation.unfinished import UnfinishedAnswers
 from bitsft.scratch import new_llama, train_tokenizer
 
@@ -127,6 +133,32 @@ def test_errors_are_one_line_with_a_remedy(
     assert not (folder / "evaluations").exists()
 
 
+def test_standard_tasks_need_no_data(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    class Results:
+        def write(self, path: Path) -> None:
+            path.write_text("{}")
+
+        def __str__(self) -> str:
+            return "the table of the tasks"
+
+    def run_tasks(model: Any, tokenizer: Any, tasks: list[str], **options: Any) -> Results:
+        asked.update(options, tasks=tasks, model=type(model).__name__)
+        return Results()
+
+    monkeypatch.setattr("bitsft.evaluation.standard_tasks.run_standard_tasks", run_tasks)
+    monkeypatch.setattr("bitsft._extras.require", lambda module, extra: None)
+    options = ["--rows", 7, "--shots", 2, "--task-folder", "mine", "--output", "out"]
+    assert run("model", "--tasks", "kobest,local:ready", *options) == 0
+    assert asked["tasks"] == ["kobest", "local:ready"] and asked["model"] == "LlamaForCausalLM"
+    assert (asked["limit"], asked["num_fewshot"], asked["task_folders"]) == (7, 2, ["mine"])
+    assert "the table of the tasks" in capsys.readouterr().out
+    assert (folder / "out" / "standard_tasks.json").read_text() == "{}"
+
+
 def test_labels() -> None:
     assert labels_from(None) == (None, None)
     assert labels_from("긍정,부정") == (None, ["긍정", "부정"])
@@ -136,10 +168,6 @@ def test_labels() -> None:
 
 
 def test_decoding_options() -> None:
-    import argparse
-
-    from bitsft.cli.eval import add_eval_arguments
-
     parser = argparse.ArgumentParser()
     add_eval_arguments(parser)
     given = [

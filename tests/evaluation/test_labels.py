@@ -1,0 +1,35 @@
+"""The labels of classified rows."""
+
+from typing import Any
+
+import pytest
+
+from bitsft.evaluation.labels import labels_of, measures_end
+from bitsft.evaluation.rows import read_data
+
+
+def test_labels_are_those_of_all_rows_sorted(rows: list[dict[str, Any]]) -> None:
+    assert labels_of(read_data(rows)) == ("긍정", "부정")
+    first = read_data(rows[5:], rows=1, draw="first")
+    assert [question.source["label"] for question in first.questions] == ["긍정"]
+    assert labels_of(first) == ("긍정", "부정")
+
+
+def test_labels_that_the_user_names(rows: list[dict[str, Any]]) -> None:
+    data = read_data(rows)
+    assert labels_of(data, ["중립", "부정", "긍정"]) == ("중립", "부정", "긍정")
+    with pytest.raises(ValueError, match="row 6: has the label '부정', which is not among 긍정"):
+        labels_of(data, ["긍정"])
+    with pytest.raises(ValueError, match="is one text"):
+        labels_of(data, "긍정")
+
+
+def test_rows_that_are_no_classification(rows: list[dict[str, Any]]) -> None:
+    assert labels_of(read_data(rows[:5])) is None
+    with pytest.raises(ValueError, match="has no classification rows"):
+        labels_of(read_data(rows[:5]), ["긍정"])
+
+
+def test_the_end_counts_where_one_label_begins_another() -> None:
+    assert measures_end(["1", "10"])
+    assert not measures_end(["긍정", "부정", "매우 긍정"])
