@@ -2,7 +2,7 @@
 
     OUT/NAME_TASK.yaml     the task: multiple choice over the labels of classification rows, else generation
     OUT/NAME_TASK.jsonl    its rows: prompt, and completion or choices and gold
-    OUT/scoring.py         the functions that the YAML names, from bitsft.evaluation.task_scoring
+    OUT/scoring.py         the functions that the YAML names, from bitsft.evaluation.standard_tasks.task_scoring
 
 The folder can be moved, and used without bitsft's own command: `lm_eval --include_path OUT --tasks NAME_TASK`
 (bitsft has to be installed there). Prompts and completions are those that the model was trained on, up to the
@@ -23,7 +23,7 @@ from typing import Any
 from bitsft.data.common.atomic import atomic_path
 from bitsft.data.format import format_record
 from bitsft.data.prepared import load_prepared
-from bitsft.evaluation.task_scoring import TEXT_METRICS
+from bitsft.evaluation.standard_tasks.task_scoring import TEXT_METRICS
 
 VERSION = 1
 
@@ -31,7 +31,7 @@ _SCORING = '''"""Written by bitsft: what the tasks in this folder read and how t
 
 from pathlib import Path
 
-from bitsft.evaluation.task_scoring import label_scores, macro_f1, read_task_rows, text_scores
+from bitsft.evaluation.standard_tasks.task_scoring import label_scores, macro_f1, read_task_rows, text_scores
 
 __all__ = ["label_scores", "macro_f1", "rows", "text_scores"]
 
