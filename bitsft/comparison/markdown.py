@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from bitsft.comparison.changes import Change
 from bitsft.comparison.comparison import Comparison
 from bitsft.comparison.escape import code, escaped, escaped_lines
+from bitsft.comparison.meanings import meanings_of
 from bitsft.comparison.slices import Slice, prompt_text
 from bitsft.comparison.table import Interval, Line
 from bitsft.comparison.words import (
-    MEANINGS,
     is_detail,
     metric_title,
     part_title,
@@ -102,12 +102,7 @@ def _interval(interval: Interval | None, show: Callable[..., str], *values: floa
 
 def _how_to_read(comparison: Comparison) -> str:
     settings = comparison.settings
-    names = [line.metric for line in comparison.lines()]
-    meanings = [
-        text
-        for prefix, text in MEANINGS
-        if any(name.startswith(prefix) and _first_meaning(name) == prefix for name in names)
-    ]
+    meanings = meanings_of(line.metric for line in comparison.lines())
     lines = [
         "Intervals are 95 % bootstrap intervals over the rows. p is that of a paired randomization test "
         f"({settings.get('trials', 0):,} swaps; all of them up to 12 rows), adjusted by Holm's method for the metrics "
@@ -123,10 +118,6 @@ def _how_to_read(comparison: Comparison) -> str:
             for one in comparison.left_out
         ]
     return "\n".join([lines[0], "", *lines[1:]]) if len(lines) > 1 else lines[0]
-
-
-def _first_meaning(name: str) -> str | None:
-    return next((prefix for prefix, _ in MEANINGS if name.startswith(prefix)), None)
 
 
 def _samples(comparison: Comparison, below: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""How metrics and numbers are written for people: names, signs, stars, and what a metric does not say."""
+"""How metrics and numbers are written for people: names, signs, stars."""
 
 import math
 import re
@@ -49,51 +49,6 @@ _DETAIL = re.compile(
     re.DOTALL,
 )
 _OF_A_CLASS = re.compile(r"(precision|recall|f1)\[(.*)\]", re.DOTALL)
-
-MEANINGS = (
-    (
-        "perplexity",
-        "Perplexity is per token, so it can be compared between models of the same tokenizer only; bits per byte "
-        "between all.",
-    ),
-    (
-        "rouge",
-        "ROUGE is how many words (of Korean: morphemes) answer and reference share. It sees no meaning: a false "
-        "number in a right sentence costs little, a right answer in other words costs much.",
-    ),
-    (
-        "bleu",
-        "BLEU and chrF count shared runs of words or characters over all rows. They suit texts of a sentence and "
-        "more; on one-word answers they say little.",
-    ),
-    (
-        "cosine_",
-        "The cosine of jamo n-grams compares spelling, not meaning.",
-    ),
-    (
-        "cosine",
-        "The cosine similarity is as good as its embedder: two sentences that differ in one decisive word are close "
-        "for every embedder.",
-    ),
-    (
-        "exact_match",
-        "Exact match is strict: a right answer with one more word counts as wrong.",
-    ),
-    (
-        "raft",
-        "The RAFT scores look for the final answer and for quotes in the documents; they do not judge the reasoning "
-        "in between.",
-    ),
-    (
-        "likelihood_",
-        "By likelihood the most probable label is taken for the answer, whatever the model would have written.",
-    ),
-    (
-        "accuracy",
-        "Accuracy means little without the share of the most frequent label: a model that always says that one reaches "
-        "as much.",
-    ),
-)  # fmt: skip
 
 
 def part_title(key: str, rows: int) -> str:

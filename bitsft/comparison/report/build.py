@@ -59,7 +59,7 @@ def build_comparison_report(
     choice = choose_rows(comparison, rows, seed)
     made = (
         overview_section(comparison, models, text),
-        scores_section(comparison, models, text),
+        scores_section(comparison, models, text, language),
         spread_section(comparison, models, seed, text),
         confusion_section(comparison, models, text),
         slices_section(comparison, text),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from bitsft.comparison.comparison import Comparison
+from bitsft.comparison.meanings import meanings_of
 from bitsft.comparison.report import formats
 from bitsft.comparison.report.dots import scores_chart, slices_chart
 from bitsft.comparison.slices import Slice
@@ -84,7 +85,7 @@ def overview_section(
 
 
 def scores_section(
-    comparison: Comparison, models: tuple[str, str], text: dict[str, str]
+    comparison: Comparison, models: tuple[str, str], text: dict[str, str], language: str
 ) -> Section | None:
     """For each part of the rows the metrics as dots and as a table; None where nothing can be compared."""
     section = Section("scores", text["scores"])
@@ -107,6 +108,12 @@ def scores_section(
         signatures.update({(metric_title(line.metric), line.signature): None for line in lines})
     if section.blocks:
         section.blocks.append(Note(text["scores_caption"]))
+        said = meanings_of((line.metric for line in comparison.lines()), language)
+        if said:
+            lines_said = tuple((one,) for one in said)
+            section.blocks.append(
+                Table(text["meanings"], (text["meaning"],), lines_said, folded=True)
+            )
         columns = (text["metric"], text["signature"])
         section.blocks.append(Table(text["signatures"], columns, tuple(signatures), folded=True))
     if comparison.left_out:

@@ -43,6 +43,8 @@ _WORDS: Dictionary = {
     "setting": ("Setting", "항목"),
     "model": ("model", "모델"),
     "decoding": ("decoding", "생성 설정"),
+    "meanings": ("What the scores say, and what they do not", "점수가 말하는 것과 말하지 않는 것"),
+    "meaning": ("Meaning", "의미"),
     "left_out": ("Metrics that could not be compared", "비교할 수 없는 지표"),
     "reason": ("Reason", "이유"),
     # Scores
