@@ -188,21 +188,22 @@ def main() -> None:
     texts = [" ".join(row["context"]) + row["question"] for row in raft]
     tokenizer = train_tokenizer(texts + [row["instruction"] + row["output"] for row in short], 4000)
     rows = random.Random(0).sample(raft + short, parsed.rows)
-    results = []
+    results: list[dict[str, Any]] = []
+    report = {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "batch_size": BATCH,
+        "runs": parsed.runs,
+        "results": results,
+    }
     for name in parsed.sizes.split(","):
         for ternary in (False, True):
             for ends in (False, True):
                 results.append(measure(name, ternary, rows, tokenizer, parsed.runs, ends))
                 print(json.dumps(results[-1], ensure_ascii=False), flush=True)
-    if parsed.json is not None:
-        report = {
-            "torch": torch.__version__,
-            "threads": torch.get_num_threads(),
-            "batch_size": BATCH,
-            "runs": parsed.runs,
-            "results": results,
-        }
-        parsed.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
+                if parsed.json is not None:
+                    text = json.dumps(report, indent=1, ensure_ascii=False)
+                    parsed.json.write_text(text + "\n", "utf-8")
 
 
 if __name__ == "__main__":

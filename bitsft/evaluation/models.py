@@ -11,21 +11,16 @@
 Which of the first two a folder is follows from quantization_config in config.json and from the tensors, which
 must agree (`bitsft.checkpoint.stored_form`). Nothing but a Hub id that the user names uses the network: the base
 of an adapter is fetched only when its adapter_config.json names a Hub id and no folder.
-
-An identity is the SHA-256 of the names and contents of the files that decide what a model writes: config.json,
-generation_config.json, weights, adapter, tokenizer and chat template. It does not depend on where the folder
-lies or when it was written. Weights are hashed whole, at 1 to 2 GB/s once read, which loading needs anyway;
-sizes and dates would call two models equal that are not.
 """
 
-import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bitsft.evaluation.identity import identity_of_files, identity_of_model
 
 if TYPE_CHECKING:
     import torch
@@ -34,20 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ADAPTER = "adapter_config.json"
-_FETCHED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "*.py"]
-_IDENTITY = (
-    "config.json",
-    "generation_config.json",
-    ADAPTER,
-    "*.safetensors",
-    "*.py",
-    "tokenizer*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template*",
-    "vocab*",
-    "merges.txt",
-)
+_FETCHED = ("*.jinja", "*.model", "*.txt", "adapter_model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -127,20 +109,16 @@ def load_model(
 def local_folder(name: str | os.PathLike[str], revision: str | None = None) -> Path:
     """The folder of a model: itself, or where its files from the Hub were put.
 
+    Args:
+        name: A folder, or a Hub id with its owner; a bare name is a folder that is missing.
+        revision: Branch, tag or commit on the Hub.
+
     Raises:
         FileNotFoundError: There is no such folder, and no model of that name on the Hub.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-    )
+    from bitsft.checkpoint.hub_folder import model_folder
 
     path, text = Path(name), os.fspath(name)
-    if path.is_dir():
-        return path
     if path.is_file():
         remedy = "give the folder that holds it"
         if path.suffix == ".gguf":
@@ -148,26 +126,12 @@ def local_folder(name: str | os.PathLike[str], revision: str | None = None) -> P
                 "a GGUF file is made for running in llama.cpp; give the folder it was made from"
             )
         raise FileNotFoundError(f"{text}: is a file; {remedy}")
-    if path.is_absolute() or text.startswith((".", "~")) or text.count("/") != 1:
+    is_hub_id = text.count("/") == 1 and not text.startswith((".", "~", "/"))
+    if not path.is_dir() and not is_hub_id:
         raise FileNotFoundError(
             f"{text}: there is no such folder. Give the folder of a model, or a Hub id (owner/name)"
         )
-    try:
-        return Path(
-            snapshot_download(
-                text, revision=revision, allow_patterns=_FETCHED, ignore_patterns=["*/*"]
-            )
-        )
-    except (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-    ) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise FileNotFoundError(
-            f"{text}: there is no such folder, and no model of that name could be fetched from the Hub ({reason})"
-        ) from error
+    return model_folder(name, revision=revision, beside=_FETCHED, ignore_patterns=["*/*"])
 
 
 def has_ternary_layers(model: "torch.nn.Module") -> bool:
@@ -175,41 +139,6 @@ def has_ternary_layers(model: "torch.nn.Module") -> bool:
     from bitsft.ternary.linear import ternary_layers
 
     return bool(ternary_layers(model))
-
-
-def identity_of_files(folders: Iterable[Path], options: str = "") -> str:
-    """SHA-256, in hex, of the files in some folders that decide what a model writes.
-
-    Args:
-        folders: The model's folder, its base's, its tokenizer's.
-        options: What else decides it.
-    """
-    from bitsft.data.split.manifest import hashed
-
-    state = hashlib.sha256(options.encode())
-    for place, folder in enumerate(folders):
-        for path in sorted({path for pattern in _IDENTITY for path in folder.glob(pattern)}):
-            if path.is_file():
-                state.update(f"\n{place} {path.name} {hashed(path)['sha256']}".encode())
-    return state.hexdigest()
-
-
-def identity_of_model(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> str:
-    """The same of a model in memory: its config, generation config, tensors and vocabulary."""
-    import torch
-
-    state = hashlib.sha256(model.config.to_json_string().encode())
-    state.update(json.dumps(model.generation_config.to_dict(), default=str).encode())
-    state.update(json.dumps(tokenizer.get_vocab(), sort_keys=True).encode())
-    state.update(str(tokenizer.chat_template).encode())
-    state.update(f"ternary={has_ternary_layers(model)}".encode())
-    for name, tensor in model.state_dict().items():
-        if isinstance(tensor, torch.Tensor):
-            state.update(f"\n{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            state.update(
-                tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
-            )
-    return state.hexdigest()
 
 
 def _in_memory(

@@ -138,7 +138,7 @@ def _text_scores(
         "rouge": lambda: rouge(
             texts, references, tokenizer=tokenizer, rouge_types=ROUGE_TYPES, measures=MEASURES
         ),
-        "bleu": lambda: bleu(texts, references, tokenizer=tokenizer, unigram_precision=True),
+        "bleu": lambda: bleu(texts, references, tokenizer=tokenizer, precisions=True),
         "chrf": lambda: chrf(texts, references),
         "meteor": lambda: meteor(texts, references, tokenizer=tokenizer),
         "cosine": lambda: cosine_similarity(texts, references, embedder=embedder),

@@ -15,7 +15,8 @@ def evaluation_table(evaluation: Evaluation, *, details: bool = False) -> str:
 
     Args:
         evaluation: Answers and scores.
-        details: Also show recall and precision of each ROUGE, and the scores of each class.
+        details: Also show recall and precision of each ROUGE, BLEU's precisions above 1-grams, and the scores of
+            each class.
 
     Returns:
         Lines without a line feed at the end.
@@ -68,6 +69,8 @@ def _head(evaluation: Evaluation) -> list[str]:
 
 
 def _is_detail(name: str) -> bool:
+    if name.startswith("bleu"):
+        return name.endswith("_precision") and name != "bleu1_precision"
     return "[" in name or (name.startswith("rouge") and name.endswith(_DETAILS))
 
 

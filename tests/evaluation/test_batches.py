@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bitsft.data.demo import load_demo_rows
+from bitsft.data.format import format_record
 from bitsft.evaluation.batches import Work, plan_batches
 
 
@@ -49,6 +51,29 @@ def test_each_row_once_and_no_batch_wastes_a_fifth(
         assert 1 <= len(batch) <= batch_size
         width = max(prompts[row] for row in batch)
         assert sum(prompts[row] for row in batch) > 0.78 * width * len(batch)
+
+
+@pytest.mark.parametrize("batch_size", [8, 16, 32])
+def test_under_a_tenth_of_real_prompts_is_padding(batch_size: int) -> None:
+    rows = [
+        {**row, "task": task}
+        for task in ("raft", "koalpaca")
+        for row in load_demo_rows(f"train_{task}")
+    ]
+    texts = [format_record(row) for row in rows]
+    prompts = [len(str(text["prompt"])) for text in texts]
+    references = [len(str(text["completion"])) for text in texts]
+    planned, in_order = Work(), Work()
+    for batch in plan_batches(prompts, references, batch_size=batch_size):
+        planned.add([prompts[row] for row in batch], [references[row] for row in batch], 1.0)
+    for start in range(0, len(rows), batch_size):
+        end = start + batch_size
+        in_order.add(prompts[start:end], references[start:end], 1.0)
+    ours, plain = planned.as_dict(), in_order.as_dict()
+    assert ours["padding_share"] is not None and ours["padding_share"] < 0.1
+    assert plain["padding_share"] is not None and plain["padding_share"] > 0.1
+    assert ours["idle_share"] is not None and plain["idle_share"] is not None
+    assert ours["idle_share"] < plain["idle_share"]
 
 
 def test_work_in_places() -> None:
