@@ -24,11 +24,9 @@ from typing import Any
 
 import torch
 import transformers
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from transformers import GenerationConfig, PreTrainedModel
 
-from bitsft.checkpoint.files import INDEX_FILE, SINGLE_FILE
+from bitsft.checkpoint.hub_folder import model_folder
 from bitsft.checkpoint.outline import TernaryCheckpoint, open_ternary
 from bitsft.checkpoint.stored_form import ScaleConvention
 from bitsft.ternary.linear import BitLinear158
@@ -36,6 +34,8 @@ from bitsft.ternary.quantize import Granularity, grid_scale
 from bitsft.ternary.replace import FilterFn
 
 logger = logging.getLogger(__name__)
+
+_DOWNLOAD = ("token", "cache_dir", "force_download", "local_files_only")
 
 
 def load_ternary(
@@ -83,7 +83,8 @@ def load_ternary(
             tensors that the model lacks, that it needs or that do not fit it; a layer that is ternary in the
             checkpoint but cannot be in bitsft (an output head, a router); an option that does not apply.
     """
-    folder = _local_folder(path_or_hub_id, revision, model_kwargs)
+    download = {name: model_kwargs.pop(name) for name in _DOWNLOAD if name in model_kwargs}
+    folder = model_folder(path_or_hub_id, revision=revision, **download)
     checkpoint = open_ternary(
         folder,
         dtype=dtype,
@@ -182,34 +183,6 @@ def warn_of_rounding(checkpoint: TernaryCheckpoint) -> None:
             len(wider),
             files.dtype(wider[0]),
         )
-
-
-def _local_folder(
-    path_or_hub_id: str | os.PathLike[str], revision: str | None, options: dict[str, Any]
-) -> Path:
-    """The folder itself, or where the Hub's files were downloaded to; takes the download's options out."""
-    names = ("token", "cache_dir", "force_download", "local_files_only")
-    download = {name: options.pop(name) for name in names if name in options}
-    path = Path(path_or_hub_id)
-    hub_id = str(path_or_hub_id)
-    if path.exists() or path.is_absolute() or hub_id.startswith(".") or hub_id.count("/") > 1:
-        return path
-    try:
-        folder = Path(
-            snapshot_download(
-                hub_id, revision=revision, allow_patterns=["*.json", "*.py"], **download
-            )
-        )
-        commit = folder.name  # both downloads from one state of the repository
-        weights = [SINGLE_FILE]
-        if (folder / INDEX_FILE).is_file():
-            weights = ["model-*.safetensors"]
-        snapshot_download(hub_id, revision=commit, allow_patterns=weights, **download)
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
-        raise FileNotFoundError(
-            f"{hub_id!r} is no folder here, and no model of that name could be fetched from the Hugging Face Hub: {error}"
-        ) from error
-    return folder
 
 
 def _generation_config(folder: Path) -> GenerationConfig:

@@ -5,6 +5,7 @@ takes of each tensor at most 65,536 values at even distances (`sampled`): any fu
 weights everywhere, so it is not mistaken, but a file that was changed by hand in one place could be.
 
 Of a file of weights all bytes count up to 64 MiB, above that its size and 64 blocks of 64 KiB at even distances.
+It tells where a model came from; an evaluation that goes on hashes all bytes (`bitsft.evaluation.identity`).
 
 Limits: of weights that are spread over processes (FSDP, ZeRO-3) only what lies in this one.
 """

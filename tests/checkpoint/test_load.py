@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from bitsft.checkpoint import load
+from bitsft.checkpoint import hub_folder
 from bitsft.checkpoint.load import load_ternary
 from bitsft.ternary import BitLinear158, replace_linear_with_bitlinear, ternary_layers
 from tests.checkpoint.tiny_checkpoints import (
@@ -400,7 +400,7 @@ def test_a_model_on_the_hub(
         calls.append((repo, options))
         return str(snapshot)
 
-    monkeypatch.setattr(load, "snapshot_download", download)
+    monkeypatch.setattr(hub_folder, "snapshot_download", download)
     model = load_ternary("someone/model", revision="v1", token="secret", use_cache=False)
     assert torch.equal(logits(model), one.expected)
     assert model.name_or_path == model.config.name_or_path == "someone/model"
@@ -418,6 +418,6 @@ def test_the_hubs_own_error_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def download(repo: str, **options: Any) -> str:
         raise LocalEntryNotFoundError("the cache is empty")
 
-    monkeypatch.setattr(load, "snapshot_download", download)
+    monkeypatch.setattr(hub_folder, "snapshot_download", download)
     with pytest.raises(FileNotFoundError, match="'someone/model' is no folder.*the cache is empty"):
         load_ternary("someone/model")
