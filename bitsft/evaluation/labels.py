@@ -7,7 +7,8 @@ only win. `bitsft.metrics.label_likelihoods` says how the rest is measured.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from bitsft.evaluation.rows import EvalData, Question
+from bitsft.evaluation.questions import Question
+from bitsft.evaluation.rows import EvalData
 
 if TYPE_CHECKING:
     from bitsft.evaluation.models import LoadedModel

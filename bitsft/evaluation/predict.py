@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from bitsft.data.common.hashing import stable_hash
 from bitsft.evaluation.answers import Answer
 from bitsft.evaluation.batches import Work, plan_batches
-from bitsft.evaluation.rows import Question
+from bitsft.evaluation.questions import Question
 from bitsft.evaluation.unfinished import PART, UnfinishedAnswers
 
 if TYPE_CHECKING:

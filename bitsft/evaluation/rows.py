@@ -1,4 +1,4 @@
-"""`read_data`: what the model is asked, and what it should answer, from any rows there are.
+"""`read_data`: the rows to evaluate on, from anything there is, and a sample of them.
 
 | DATA                                                    | rows                                                   |
 |---------------------------------------------------------|--------------------------------------------------------|
@@ -7,19 +7,19 @@
 | the same with prompt and completion, or with messages   | as they are (`bitsft.metrics.eval_rows`)               |
 | rows with a column text and no answer                   | held-out texts: their perplexity, no generation        |
 
-Rows of a task become prompt and completion by `format_record`, as for training. A row that is refused is counted
-and said (`EvalData.ledger`), never skipped in silence.
+`bitsft.evaluation.questions` says what is asked of a row. A row that is refused is counted and said
+(`EvalData.ledger`), never skipped in silence.
 
 The number of a row is its place in its file, or, where there are several files, its place among the rows taken.
-Some of the rows (`rows=`) keep these numbers and their order; a random sample is drawn by a hash of the seed and of each row's place,
-so it is the same in every process.
+Some of the rows (`rows=`) keep these numbers and their order; a random sample is drawn by a hash of the seed and of
+each row's place, so it is the same in every process.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -27,43 +27,10 @@ from typing import Any, Literal, TypeVar, get_args
 from bitsft.data.common.hashing import one_form, stable_hash
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
-from bitsft.metrics.eval_rows import EvalRow, read_eval_rows
+from bitsft.evaluation.questions import Formatter, Question, form_of, read_questions
 
-Formatter = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 Item = TypeVar("Item")
 Draw = Literal["random", "first"]
-
-_COLUMNS_OF = {
-    "raft": ("question", "context", "oracle_context", "answer", "cot"),
-    "koalpaca": ("instruction", "input", "output"),
-    "qa": ("question", "context", "answers", "title"),
-    "summarization": ("document", "summary"),
-    "translation": ("source", "target", "source_language", "target_language"),
-    "classification": ("text", "text_pair", "label"),
-    "preference": ("chosen", "rejected"),
-}
-"""Columns that scores and reports need of a row, besides prompt and reference."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """A row that is to be answered.
-
-    Attributes:
-        number: The row's number, see above.
-        row: Prompt, reference, and what the chat template takes.
-        task: Its task; None for rows that are prompt and completion only.
-        id: The row's own id.
-        source: Its columns before it was formatted.
-        where: File and row, for messages.
-    """
-
-    number: int
-    row: EvalRow
-    task: str | None = None
-    id: str | None = None
-    source: dict[str, Any] = field(default_factory=dict)
-    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,7 +121,7 @@ def read_data(
     reading = dict(reading or {})
     source, name, files, split = _source(data, split, reading)
     records = _records(source, task, ledger, reading, dict(checking or {}))
-    questions, texts = _questions(records, formatter or format_record, ledger)
+    questions, texts = read_questions(records, formatter or format_record, ledger)
     if not questions and not texts:
         raise ValueError(
             f"{name}: there is no row to evaluate on ({ledger})."
@@ -246,7 +213,7 @@ def _records(
     if first is None:
         return []
     again = chain([first], records)
-    if task is None and _form(first.values) is not None:
+    if task is None and form_of(first.values) is not None:
         return again
     if task is None and not isinstance(first.values.get("task"), str):
         raise ValueError(
@@ -255,70 +222,6 @@ def _records(
             "with prompt and completion, or messages, or (for perplexity) text"
         )
     return check_records(again, task, ledger=ledger, **checking)
-
-
-def _form(row: Mapping[str, Any]) -> str | None:
-    """Whether a row is asked as it is ("asked"), only read ("text"), or has to be formatted (None)."""
-    if "prompt" in row and "completion" in row:
-        return "asked"
-    if "task" in row:
-        return None
-    if "messages" in row:
-        return "asked"
-    texts = [name for name, value in row.items() if isinstance(value, str) and name != "id"]
-    return "text" if texts == ["text"] else None
-
-
-def _questions(
-    records: Iterable[Record], formatter: Formatter, ledger: Ledger
-) -> tuple[list[Question], list[str]]:
-    questions: list[Question] = []
-    texts: list[str] = []
-    sources: list[str] = []
-    for record in records:
-        row = record.values
-        task = row.get("task") if isinstance(row.get("task"), str) else None
-        form = _form(row)
-        if form == "text":
-            texts.append(row["text"])
-            ledger.count_out()
-            continue
-        try:
-            asked = row if form == "asked" else {**formatter(row)}
-            (read,) = read_eval_rows([asked])
-            _check_reference(read)
-        except ValueError as error:
-            ledger.reject_error(record, error, "format")
-            continue
-        ledger.count_out()
-        sources.append(record.source)
-        identity = row.get("id")
-        questions.append(
-            Question(
-                record.number,
-                EvalRow(read.prompt, read.reference.strip(), read.tools, read.chat_template_kwargs),
-                task,
-                None if identity is None else str(identity),
-                {} if form == "asked" else _columns(row, task),
-                str(record),
-            )
-        )
-    if len(set(sources)) > 1:
-        questions = [
-            Question(place, q.row, q.task, q.id, q.source, q.where)
-            for place, q in enumerate(questions)
-        ]
-    return questions, texts
-
-
-def _check_reference(row: EvalRow) -> None:
-    if not row.reference.strip():
-        raise ValueError("the answer is empty, so there is nothing to compare with; drop the row")
-
-
-def _columns(row: Mapping[str, Any], task: str | None) -> dict[str, Any]:
-    named = _COLUMNS_OF.get(task or "", ())
-    return {name: row[name] for name in named if row.get(name) not in (None, "", [])}
 
 
 def _drawn(items: Sequence[Item], count: int, draw: Draw, seed: int) -> list[Item]:
