@@ -16,12 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from bitsft.metrics.answer_shape import answer_shape
 from bitsft.metrics.bits_per_byte import bits_per_byte
-from bitsft.metrics.classification import (
-    ConfusionMatrix,
-    classification,
-    classification_by_likelihood,
-    confusion_matrix,
-)
+from bitsft.metrics.classification import classification, classification_by_likelihood
+from bitsft.metrics.confusion import ConfusionMatrix, confusion_matrix
 from bitsft.metrics.cosine import cosine_similarity
 from bitsft.metrics.generation import generate_completions
 from bitsft.metrics.korquad import char_f1, exact_match

@@ -1,4 +1,4 @@
-"""Accuracy, precision, recall and F1 of classification, and the confusion matrix.
+"""Accuracy, precision, recall and F1 of classification.
 
 With TP rows of class c predicted as c, P rows predicted as c, and T rows of class c:
 
@@ -20,61 +20,18 @@ draw of the interval) is over all of them still, with 0 for a class that the par
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bitsft.metrics.labels import READING, LabelReader, label_key
-from bitsft.metrics.pairs import read_pairs
+from bitsft.metrics.labels import READING, read_labels
 from bitsft.metrics.score import Score, Statistics, mean_score
 
 if TYPE_CHECKING:
     import numpy as np
 
-OTHER = "(other)"
-"""The confusion matrix's last column: answers that are no known label."""
-
 Of = Callable[["np.ndarray"], "np.ndarray"]
 """Column sums [..., k] -> values [...]."""
 
 _LONGEST_NAMES = 60  # characters of labels in a signature; above that their hash
-
-
-@dataclass(frozen=True)
-class ConfusionMatrix:
-    """How often each label was taken for which.
-
-    Attributes:
-        labels: L labels, the rows of `counts`.
-        counts: int64 [L, L + 1]: [true, predicted], the last column for answers that are no known label.
-
-    Example:
-        >>> print(confusion_matrix(["긍정", "부정", "글쎄요"], ["긍정", "긍정", "부정"]))
-        true/predicted   긍정   부정   (other)
-        긍정   1   1   0
-        부정   0   0   1
-    """
-
-    labels: tuple[str, ...]
-    counts: "np.ndarray"
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of the L + 1 columns."""
-        return (*self.labels, OTHER)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Labels, columns and counts as plain lists, for JSON."""
-        return {
-            "labels": list(self.labels),
-            "columns": list(self.columns),
-            "counts": self.counts.tolist(),
-        }
-
-    def __str__(self) -> str:
-        lines = [["true/predicted", *self.columns]]
-        for label, counts in zip(self.labels, self.counts.tolist(), strict=True):
-            lines.append([label, *map(str, counts)])
-        return "\n".join("   ".join(line) for line in lines)
 
 
 def classification(
@@ -106,18 +63,11 @@ def classification(
         >>> [round(scores[name].value, 3) for name in ("accuracy", "f1[긍정]", "f1[부정]", "no_label")]
         [0.333, 0.667, 0.0, 0.333]
     """
-    names, true, predicted = _read(predictions, references, labels)
+    names, true, predicted = read_labels(predictions, references, labels)
     scores = _scores(names, true, predicted, READING, "", per_class)
     signature = scores["accuracy"].signature
     scores["no_label"] = mean_score("no_label", predicted == len(names), signature, goal="lower")
     return scores
-
-
-def confusion_matrix(
-    predictions: Sequence[str], references: Sequence[str], labels: Sequence[str] | None = None
-) -> ConfusionMatrix:
-    """Count how often each label was taken for which; arguments and errors as in `classification`."""
-    return _matrix(*_read(predictions, references, labels))
 
 
 def classification_by_likelihood(
@@ -142,7 +92,9 @@ def classification_by_likelihood(
     Raises:
         ValueError: As `classification`; and when a row lacks a label, or a likelihood is NaN.
     """
-    names, true, predicted = _read(most_likely(likelihoods), references, _labels_of(likelihoods))
+    names, true, predicted = read_labels(
+        most_likely(likelihoods), references, _labels_of(likelihoods)
+    )
     how = "read:likelihood" + (f"|{settings}" if settings else "")
     return _scores(names, true, predicted, how, "likelihood_", per_class)
 
@@ -169,49 +121,6 @@ def _labels_of(likelihoods: Sequence[Mapping[str, float]]) -> list[str]:
     if not likelihoods or not likelihoods[0]:
         raise ValueError("no likelihoods to score: there are no rows, or the first has no labels")
     return list(likelihoods[0])
-
-
-def _read(
-    predictions: Sequence[str], references: Sequence[str], labels: Sequence[str] | None
-) -> "tuple[tuple[str, ...], np.ndarray, np.ndarray]":
-    """Labels, and the numbers of the true and the predicted ones; L stands for none of them."""
-    import numpy as np
-
-    predictions, references = read_pairs(predictions, references)
-    keys = [label_key(reference) for reference in references]
-    if "" in keys:
-        raise ValueError(f"references[{keys.index('')}] is blank, but every row needs its label")
-    if labels is None:
-        spelled = {
-            key: text.strip() for key, text in zip(keys[::-1], references[::-1], strict=True)
-        }
-        labels = sorted(spelled.values())
-    reader = LabelReader(labels)
-    number = {label_key(label): at for at, label in enumerate(reader.labels)}
-    unknown = next((row for row, key in enumerate(keys) if key not in number), None)
-    if unknown is not None:
-        raise ValueError(
-            f"references[{unknown}] is {references[unknown]!r}, which is not among the labels "
-            f"{', '.join(reader.labels)}: name it there, or drop the row"
-        )
-    read = {text: reader.read(text) for text in set(predictions)}
-    numbers = {
-        text: len(number) if label is None else number[label_key(label)]
-        for text, label in read.items()
-    }
-    true = np.array([number[key] for key in keys], dtype=np.int64)
-    predicted = np.array([numbers[text] for text in predictions], dtype=np.int64)
-    return reader.labels, true, predicted
-
-
-def _matrix(
-    labels: tuple[str, ...], true: "np.ndarray", predicted: "np.ndarray"
-) -> ConfusionMatrix:
-    import numpy as np
-
-    counts = np.zeros((len(labels), len(labels) + 1), dtype=np.int64)
-    np.add.at(counts, (true, predicted), 1)
-    return ConfusionMatrix(labels, counts)
 
 
 def _scores(

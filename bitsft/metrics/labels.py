@@ -25,9 +25,14 @@ judged too low by it: compare by likelihood then (`label_likelihoods`).
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from bitsft.data.common.normal_form import normal_form
+from bitsft.metrics.pairs import read_pairs
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _COPULAS = ("", "입니다", "이다", "임", "이에요", "이예요", "에요", "예요", "이야", "이요", "요")
 # "긍정적", and after numbers "1번"; the shortest first, so that the longest label is found
@@ -103,6 +108,53 @@ class LabelReader:
                 if label is not None and ("번" not in ending or noun[-1].isdigit()):
                     return label
         return None
+
+
+def read_labels(
+    predictions: Sequence[str], references: Sequence[str], labels: Sequence[str] | None
+) -> "tuple[tuple[str, ...], np.ndarray, np.ndarray]":
+    """Read the labels of n rows as numbers.
+
+    Args:
+        predictions: n generated texts.
+        references: n labels.
+        labels: The classes. None takes those among the references, sorted, each as it is spelled first.
+
+    Returns:
+        The L labels, and of each row the numbers of the true and of the predicted one, int64 [n]; L stands for
+        an answer that is no known label.
+
+    Raises:
+        ValueError: When the lists are empty or differ in length, a reference is blank or not among `labels`, or
+            two of `labels` are the same in their normal form.
+    """
+    import numpy as np
+
+    predictions, references = read_pairs(predictions, references)
+    keys = [label_key(reference) for reference in references]
+    if "" in keys:
+        raise ValueError(f"references[{keys.index('')}] is blank, but every row needs its label")
+    if labels is None:
+        spelled = {
+            key: text.strip() for key, text in zip(keys[::-1], references[::-1], strict=True)
+        }
+        labels = sorted(spelled.values())
+    reader = LabelReader(labels)
+    number = {label_key(label): at for at, label in enumerate(reader.labels)}
+    unknown = next((row for row, key in enumerate(keys) if key not in number), None)
+    if unknown is not None:
+        raise ValueError(
+            f"references[{unknown}] is {references[unknown]!r}, which is not among the labels "
+            f"{', '.join(reader.labels)}: name it there, or drop the row"
+        )
+    read = {text: reader.read(text) for text in set(predictions)}
+    numbers = {
+        text: len(number) if label is None else number[label_key(label)]
+        for text, label in read.items()
+    }
+    true = np.array([number[key] for key in keys], dtype=np.int64)
+    predicted = np.array([numbers[text] for text in predictions], dtype=np.int64)
+    return reader.labels, true, predicted
 
 
 def label_key(label: str) -> str:

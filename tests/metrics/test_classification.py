@@ -7,13 +7,11 @@ import evaluate
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
-from sklearn.metrics import confusion_matrix as sklearn_matrix
 
 from bitsft.metrics import AnswerShape, Classification
 from bitsft.metrics.classification import (
     classification,
     classification_by_likelihood,
-    confusion_matrix,
     most_likely,
 )
 
@@ -61,22 +59,6 @@ def test_rows_goals_and_signatures() -> None:
     )
 
 
-def test_confusion_matrix_has_a_column_for_other_answers() -> None:
-    matrix = confusion_matrix(ANSWERS, REFERENCES)
-    assert matrix.labels == ("긍정", "부정")
-    assert matrix.columns == ("긍정", "부정", "(other)")
-    assert matrix.counts.dtype == np.int64
-    assert matrix.counts.tolist() == [[1, 1, 1], [1, 1, 0]]
-    assert matrix.as_dict() == {
-        "labels": ["긍정", "부정"],
-        "columns": ["긍정", "부정", "(other)"],
-        "counts": [[1, 1, 1], [1, 1, 0]],
-    }
-    assert str(matrix) == (
-        "true/predicted   긍정   부정   (other)\n긍정   1   1   1\n부정   1   1   0"
-    )
-
-
 def made(labels: list[str], rows: int, seed: int) -> tuple[list[str], list[str]]:
     """Labels of uneven frequency, answers right in six of ten cases, some of them no label."""
     rng = random.Random(seed)
@@ -114,9 +96,6 @@ def test_equals_scikit_learn(labels: list[str]) -> None:
     for name, score in scores.items():
         if name != "no_label":
             assert score.value == pytest.approx(expected[name], abs=1e-12), name
-    known = [answer if answer in labels else "(other)" for answer in answers]
-    square = sklearn_matrix(references, known, labels=[*labels, "(other)"])
-    assert confusion_matrix(answers, references, labels).counts.tolist() == square[:-1].tolist()
 
 
 def test_a_part_equals_scoring_the_part() -> None:

@@ -11,7 +11,8 @@ import numpy as np
 
 from bitsft.comparison.comparison import Comparison
 from bitsft.evaluation.answers import Answer
-from bitsft.metrics.classification import ConfusionMatrix, confusion_matrix, most_likely
+from bitsft.metrics.classification import most_likely
+from bitsft.metrics.confusion import ConfusionMatrix, confusion_matrix
 from bitsft.pages.blocks import Note, Section
 from bitsft.pages.numbers import number
 
