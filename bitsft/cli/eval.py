@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitsft.cli.data.arguments import character, merged, names, pairs
+from bitsft.cli.data.arguments import names, pairs
 from bitsft.cli.data.settings import add_rendering, rendering_from
+from bitsft.cli.data.stream import add_files, files_from
 from bitsft.data.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -74,13 +75,6 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         choices=sorted(TASKS),
         help="of the rows (default: each names its own, or has prompt and completion, or messages)",
     )
-    group.add_argument(
-        "--map",
-        type=pairs,
-        action="append",
-        metavar="FILE=TASK",
-        help="columns: each by its name in the file, then by the task's name for it, e.g. document=text",
-    )
     group.add_argument("--rows", type=int, metavar="N", help="take N rows (default: all)")
     group.add_argument(
         "--draw",
@@ -93,19 +87,7 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out rows whose prompt is too long for the model, and count them (default: an error)",
     )
-    group.add_argument(
-        "--header", type=names, metavar="A,B", help="columns of a CSV/TSV without a header line"
-    )
-    group.add_argument("--encoding", help="of text files (default: UTF-8, then CP949)")
-    group.add_argument(
-        "--delimiter", type=character, help=r"of CSV/TSV, e.g. ';' or '\t' (default: recognised)"
-    )
-    group.add_argument(
-        "--rows-under",
-        metavar="NAME",
-        help="the member of a JSON object that holds the rows, e.g. data.items",
-    )
-    group.add_argument("--hub-config", metavar="CONFIG", help="of a Hub data set")
+    add_files(group)
 
 
 def _add_loading(parser: argparse.ArgumentParser) -> None:
@@ -320,7 +302,7 @@ def arguments_from(parsed: argparse.Namespace) -> dict[str, Any]:
             rows=parsed.rows,
             draw=parsed.draw,
             seed=parsed.seed,
-            reading=_reading(parsed),
+            reading=files_from(parsed),
             checking={} if label_names is None else {"label_names": label_names},
         )
         labels_of(data, labels)
@@ -429,16 +411,3 @@ def generation_from(parsed: argparse.Namespace) -> dict[str, Any]:
     if parsed.stop:
         given["stop_strings"] = list(parsed.stop)
     return given
-
-
-def _reading(parsed: argparse.Namespace) -> dict[str, Any]:
-    columns = {new: old for old, new in merged(parsed.map, "--map").items()}
-    given = {
-        "columns": columns or None,
-        "header": parsed.header,
-        "encoding": parsed.encoding,
-        "delimiter": parsed.delimiter,
-        "rows_under": parsed.rows_under,
-        "config": parsed.hub_config,
-    }
-    return {name: value for name, value in given.items() if value is not None}

@@ -10,6 +10,7 @@ import pytest
 from bitsft.cli import main
 from bitsft.cli.eval import (
     add_eval_arguments,
+    arguments_from,
     default_folder,
     generation_from,
     labels_from,
@@ -35,6 +36,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*arguments: object) -> int:
     return main(["eval", *map(str, arguments)])
+
+
+def test_files_are_read_with_the_options_of_bitsft_data(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text('"좋다;긍정\n나쁘다;부정\n', "utf-8")
+    parser = argparse.ArgumentParser()
+    add_eval_arguments(parser)
+    options = "--task classification --header a,b --map a=text,b=label --delimiter ; --no-quoted"
+    parsed = parser.parse_args(["model", str(tmp_path / "rows.csv"), *options.split()])
+    questions = arguments_from(parsed)["data"].questions
+    assert [question.source["text"] for question in questions] == ['"좋다', "나쁘다"]
 
 
 def test_classification_from_a_csv(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,35 +38,8 @@ def add_reading(parser: argparse.ArgumentParser, *, many: bool = True) -> None:
         choices=sorted(TASKS),
         help="the task of the rows (default: each row names its own, as files that bitsft wrote do)",
     )
-    reading.add_argument(
-        "--map",
-        type=pairs,
-        action="append",
-        metavar="FILE=TASK",
-        help="columns: each by its name in the file, then by the task's name for it, e.g. q=question,doc=context,a=answer",
-    )
-    reading.add_argument(
-        "--header", type=names, metavar="A,B", help="columns of a CSV/TSV without a header line"
-    )
-    reading.add_argument("--encoding", help="of text files (default: UTF-8, then CP949)")
-    reading.add_argument(
-        "--delimiter", type=character, help=r"of CSV/TSV, e.g. ';' or '\t' (default: recognised)"
-    )
-    reading.add_argument(
-        "--quoted",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="whether CSV/TSV fields may be quoted (default: recognised)",
-    )
-    reading.add_argument(
-        "--rows-under",
-        metavar="NAME",
-        help="the member of a JSON object that holds the rows, e.g. data.items",
-    )
+    add_files(reading)
     reading.add_argument("--hub-split", metavar="SPLIT", help="of a Hub data set (default: train)")
-    reading.add_argument(
-        "--hub-config", metavar="CONFIG", help="of a Hub data set (default: its own)"
-    )
     reading.add_argument(
         "--keep",
         type=names,
@@ -96,6 +69,42 @@ def add_reading(parser: argparse.ArgumentParser, *, many: bool = True) -> None:
     )
     parser.add_argument(
         "--strict", action="store_true", help="make the first rejected row an error"
+    )
+
+
+def add_files(group: argparse._ArgumentGroup) -> None:
+    """Add how the rows stand in their files, or in a Hub data set.
+
+    Args:
+        group: The verb's group of options about rows.
+    """
+    group.add_argument(
+        "--map",
+        type=pairs,
+        action="append",
+        metavar="FILE=TASK",
+        help="columns: each by its name in the file, then by the task's name for it, e.g. q=question,doc=context,a=answer",
+    )
+    group.add_argument(
+        "--header", type=names, metavar="A,B", help="columns of a CSV/TSV without a header line"
+    )
+    group.add_argument("--encoding", help="of text files (default: UTF-8, then CP949)")
+    group.add_argument(
+        "--delimiter", type=character, help=r"of CSV/TSV, e.g. ';' or '\t' (default: recognised)"
+    )
+    group.add_argument(
+        "--quoted",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether CSV/TSV fields may be quoted (default: recognised)",
+    )
+    group.add_argument(
+        "--rows-under",
+        metavar="NAME",
+        help="the member of a JSON object that holds the rows, e.g. data.items",
+    )
+    group.add_argument(
+        "--hub-config", metavar="CONFIG", help="of a Hub data set (default: its own)"
     )
 
 
@@ -155,6 +164,12 @@ def source_from(parsed: argparse.Namespace) -> Any:
 
 def reading_from(parsed: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `read_records` that the command line names."""
+    split = {} if parsed.hub_split is None else {"split": parsed.hub_split}
+    return {**files_from(parsed), **split}
+
+
+def files_from(parsed: argparse.Namespace) -> dict[str, Any]:
+    """Those of them that `add_files` asked for."""
     columns = {new: old for old, new in merged(parsed.map, "--map").items()}
     given = {
         "columns": columns or None,
@@ -163,7 +178,6 @@ def reading_from(parsed: argparse.Namespace) -> dict[str, Any]:
         "delimiter": parsed.delimiter,
         "quoted": parsed.quoted,
         "rows_under": parsed.rows_under,
-        "split": parsed.hub_split,
         "config": parsed.hub_config,
     }
     return {name: value for name, value in given.items() if value is not None}
