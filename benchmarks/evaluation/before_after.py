@@ -1,12 +1,17 @@
 """A small ternary model before and after fine-tuning on two real Korean tasks: what docs/studies.md shows.
 
-    python benchmarks/evaluation/before_after.py --nsmc nsmc/ --sae4k sae4k_v1.tsv --out study/
-    bitsft compare study/base study/tuned study/test.jsonl --out study/comparison
+    python benchmarks/evaluation/before_after.py --nsmc nsmc/ --chat ChatbotData.csv --sae4k sae4k_v1.tsv --out study/
+    bitsft compare study/base study/tuned study/test.jsonl --out study/comparison --max-new-tokens 40
 
-The base model is a Llama (4.4 M parameters) that has read film reviews, from random weights, ternary from the first
-step; it has never seen a question. Fine-tuning teaches it two tasks at once: the sentiment of a review (NSMC, CC0) and a
-spoken request in one phrase (sae4k, CC BY-SA 4.0). Requests are held out by a hash of their text, so that no request is on
-both sides; NSMC's own test set is disjoint from the reviews of the base and from its training set.
+Three trainings, each leaving a packed ternary model and its run.json; one that is there already is not repeated:
+
+    reader   a Llama (4.4 M parameters), from random weights, ternary from the first step, reads film reviews (NSMC, CC0)
+    base     the reader learns to answer small talk (songys/Chatbot_data, MIT): a model that talks, and knows no task
+    tuned    the base learns two tasks at once: the sentiment of a review (NSMC), and a spoken request in one phrase
+             (sae4k, CC BY-SA 4.0)
+
+Requests are held out by a hash of their text, so that no request is on both sides; NSMC's test set is disjoint from the
+reviews that are read and from its training set.
 
 nsmc/ holds reviews.parquet (`document`), sentiment_train.jsonl and sentiment_test.jsonl (`document`, `label` 0 or 1), made
 from the raw reviews of https://github.com/e9t/nsmc: without duplicates, 1 for ratings of 9 and 10, 0 for 1 to 4, balanced.
@@ -23,7 +28,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 
-from bitsft import TernarySFTConfig, TernarySFTTrainer
+from bitsft import DiagnosisCallback, TernarySFTConfig, TernarySFTTrainer
 from bitsft.data import format_record, read_rows
 from bitsft.data.common.hashing import stable_hash
 from bitsft.scratch import new_llama, train_tokenizer
@@ -48,6 +53,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nsmc", type=Path, required=True, help="the folder described above")
+    parser.add_argument("--chat", type=Path, required=True, help="ChatbotData.csv")
     parser.add_argument("--sae4k", type=Path, required=True, help="sae4k_v1.tsv")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--reviews", type=int, default=150_000, help="that the base reads, once")
@@ -61,12 +67,22 @@ def main() -> None:
     train, test = tasks(arguments.nsmc, arguments.sae4k, arguments.test_rows)
     write_jsonl(train, arguments.out / "train.jsonl")
     write_jsonl(test, arguments.out / "test.jsonl")
-    started = time.monotonic()
-    make_base(arguments, train)
-    print(f"base: {(time.monotonic() - started) / 60:.1f} minutes")
-    started = time.monotonic()
-    fine_tune(arguments, train)
-    print(f"fine-tuning: {(time.monotonic() - started) / 60:.1f} minutes")
+    talk = [
+        {"task": "koalpaca", "instruction": row["Q"], "output": row["A"]}
+        for row in read_rows(arguments.chat)
+    ]
+    for name, make in (
+        ("reader", lambda folder: read_reviews(folder, arguments, [*talk, *train])),
+        ("base", lambda folder: fine_tune(folder, arguments, "reader", talk, epochs=2)),
+        ("tuned", lambda folder: fine_tune(folder, arguments, "base", train, epochs=1)),
+    ):
+        folder = arguments.out / name
+        if (folder / "config.json").exists():
+            print(f"{folder} is there already")
+            continue
+        started = time.monotonic()
+        make(folder)
+        print(f"{name}: {(time.monotonic() - started) / 60:.1f} minutes")
 
 
 def tasks(nsmc: Path, sae4k: Path, test_rows: int) -> tuple[list[dict], list[dict]]:
@@ -93,16 +109,16 @@ def sentiment(path: Path) -> Iterator[dict[str, str]]:
         }
 
 
-def make_base(arguments: argparse.Namespace, train: list[dict]) -> None:
-    """Language modelling on reviews; saved packed in OUT/base."""
+def read_reviews(folder: Path, arguments: argparse.Namespace, rows: list[dict]) -> None:
+    """Language modelling on reviews; the tokenizer has seen some of the rows to come, too."""
     reviews = Dataset.from_parquet(str(arguments.nsmc / "reviews.parquet"))
     reviews = reviews.select(range(arguments.reviews)).select_columns(["document"])
-    prompts = (format_record(row) for row in train[:: len(train) // 5000])
+    prompts = (format_record(row) for row in rows[:: len(rows) // 5000])
     texts = [row["prompt"] + row["completion"] for row in prompts]
     tokenizer = train_tokenizer([*reviews[:50_000]["document"], *texts], vocab_size=4000)
     model = new_llama(tokenizer, max_length=256, initializer_range=256**-0.5)
     config = TernarySFTConfig(
-        str(arguments.out / "base"),
+        str(folder),
         num_train_epochs=1,
         per_device_train_batch_size=16,
         packing=True,
@@ -116,17 +132,24 @@ def make_base(arguments: argparse.Namespace, train: list[dict]) -> None:
     trainer.save_model()
 
 
-def fine_tune(arguments: argparse.Namespace, train: list[dict]) -> None:
-    """Both tasks at once; saved packed in OUT/tuned."""
-    rows = Dataset.from_list([dict(format_record(row)) for row in train])
+def fine_tune(
+    folder: Path, arguments: argparse.Namespace, start: str, rows: list[dict], epochs: int
+) -> None:
+    """Rows of any tasks, all at once."""
+    dataset = Dataset.from_list([dict(format_record(row)) for row in rows])
     config = TernarySFTConfig(
-        str(arguments.out / "tuned"),
-        num_train_epochs=1,
+        str(folder),
+        num_train_epochs=epochs,
         per_device_train_batch_size=32,
         seed=arguments.seed,
         **COMMON,
     )
-    trainer = TernarySFTTrainer(str(arguments.out / "base"), config, train_dataset=rows)
+    trainer = TernarySFTTrainer(
+        str(arguments.out / start),
+        config,
+        train_dataset=dataset,
+        callbacks=[DiagnosisCallback()],
+    )
     trainer.train()
     trainer.save_model()
 
