@@ -15,7 +15,8 @@
 | raft | raft | final answers and quotes |
 
 The first eight are the scores under `"all"`. A task has a key of its own where it occurs beside others (its share of
-those eight, by `Score.subset`: nothing is scored twice) or has scores of its own (the last three).
+those eight, by `Score.subset`: nothing is scored twice) or has scores of its own (the last three). Classification has
+only these: of one word, ROUGE and all the others say what accuracy says.
 
 Texts are scored without the white space around them; BLEU, chrF and the others take one reference each, which of a
 qa row is its first answer.
@@ -73,7 +74,7 @@ def score_answers(
     scores: Scores = {ALL: _text_scores(answers, wanted, tokenizer, embedder)}
     for task, rows in places.items():
         part: dict[str, Score] = {}
-        if len(rows) < len(answers):
+        if len(rows) < len(answers) and task != "classification":
             whole = scores[ALL].items()
             part = {n: score.subset(rows) for n, score in whole if score.statistics is not None}
         own = [answers[row] for row in rows]

@@ -64,6 +64,12 @@ def test_one_task_has_its_own_scores_beside_all() -> None:
     assert np.array_equal(own["likelihood_accuracy"].rows, [1, 1, 0])
 
 
+def test_labels_beside_other_answers_are_not_scored_as_texts() -> None:
+    scores = score_answers([*PLAIN, answer(2, "긍정", "긍정", task="koalpaca"), *LABELLED])
+    assert "rouge1" in scores["koalpaca"]
+    assert scores["classification"].keys() == score_answers(LABELLED)["classification"].keys()
+
+
 def test_several_tasks_have_their_share_of_the_text_metrics() -> None:
     mixed = [
         answer(0, "답", "답", task="koalpaca"),

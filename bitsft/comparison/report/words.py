@@ -54,9 +54,9 @@ _WORDS: Dictionary = {
         "줄마다 눈금이 다릅니다: 0부터 1, 100(BLEU, chrF) 또는 구간의 가장 큰 끝까지입니다.",
     ),
     "scores_caption": (
-        "In brackets 95 % intervals (bootstrap over rows). p: paired randomization test, adjusted for the number "
+        "Below each value its 95 % interval (bootstrap over rows). p: paired randomization test, adjusted for the number "
         "of metrics (Holm). Neither says anything of another training run.",
-        "괄호는 95% 구간(행 부트스트랩)입니다. p는 대응 무작위화 검정이며 지표 수로 보정했습니다(Holm). "
+        "값 아래는 95% 구간(행 부트스트랩)입니다. p는 대응 무작위화 검정이며 지표 수로 보정했습니다(Holm). "
         "다시 학습했을 때의 결과에 대해서는 아무것도 말해 주지 않습니다.",
     ),
     "difference": ("Difference", "차이"),
