@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from bitsft.comparison.comparison import Comparison
 from bitsft.comparison.report import build_comparison_report
@@ -16,7 +16,6 @@ from tests.comparison.report.test_build import hostile
 from tests.pages.hostile import SCRIPT
 
 WINDOW: Any = {"width": 1200, "height": 900}
-ALL_SHOWN = "document.querySelectorAll('article.answer:not([hidden])').length === 30"
 PATIENCE = 120_000  # milliseconds: drawing a dozen charts on a busy machine
 
 
@@ -71,8 +70,13 @@ def page(once: Opened) -> Iterator[Page]:
     assert once.complaints == []
     once.page.set_viewport_size(WINDOW)
     once.page.locator("button[type=reset]").click()
-    once.page.wait_for_function(ALL_SHOWN)
+    expect_all_shown(once.page)
     once.page.locator("button[name=close]").click()
+
+
+def expect_all_shown(page: Page) -> None:
+    """Wait until all thirty rows can be seen; the page's policy allows no function of ours to poll in it."""
+    expect(page.locator("article.answer:visible")).to_have_count(30, timeout=PATIENCE)
 
 
 def shown(page: Page) -> list[int]:
@@ -148,7 +152,7 @@ def test_rows_are_chosen_by_task_change_and_size(page: Page, comparison: Compari
     regressed = {one.row for part in comparison.changes.values() for one in part.regressions}
     assert shown(page) == sorted(regressed)
     page.locator("button[type=reset]").click()
-    page.wait_for_function(ALL_SHOWN)
+    expect_all_shown(page)
 
 
 def test_rows_are_found_by_their_words(page: Page, comparison: Comparison) -> None:
