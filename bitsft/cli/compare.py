@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bitsft.cli.blind import add_blind_arguments, run_blind, wants_blind
-from bitsft.cli.eval import add_evaluation_arguments, evaluate_from, load_from
+from bitsft.cli.evaluation_arguments import add_evaluation_arguments, evaluate_from, load_from
 
 if TYPE_CHECKING:
     from bitsft.comparison.comparison import Comparison

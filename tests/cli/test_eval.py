@@ -1,6 +1,5 @@
 """`bitsft eval`: options, the table, the folder, the exit status, what is said when it is stopped."""
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -8,13 +7,7 @@ from typing import Any
 import pytest
 
 from bitsft.cli import main
-from bitsft.cli.eval import (
-    add_eval_arguments,
-    arguments_from,
-    default_folder,
-    generation_from,
-    labels_from,
-)
+from bitsft.cli.eval import default_folder
 from bitsft.evaluation.unfinished import UnfinishedAnswers
 from bitsft.scratch import new_llama, train_tokenizer
 
@@ -36,16 +29,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*arguments: object) -> int:
     return main(["eval", *map(str, arguments)])
-
-
-def test_files_are_read_with_the_options_of_bitsft_data(tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text('"좋다;긍정\n나쁘다;부정\n', "utf-8")
-    parser = argparse.ArgumentParser()
-    add_eval_arguments(parser)
-    options = "--task classification --header a,b --map a=text,b=label --delimiter ; --no-quoted"
-    parsed = parser.parse_args(["model", str(tmp_path / "rows.csv"), *options.split()])
-    questions = arguments_from(parsed)["data"].questions
-    assert [question.source["text"] for question in questions] == ['"좋다', "나쁘다"]
 
 
 def test_classification_from_a_csv(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,41 +151,6 @@ def test_standard_tasks_need_no_data(
     assert (asked["limit"], asked["num_fewshot"], asked["task_folders"]) == (7, 2, ["mine"])
     assert "the table of the tasks" in capsys.readouterr().out
     assert (folder / "out" / "standard_tasks.json").read_text() == "{}"
-
-
-def test_labels() -> None:
-    assert labels_from(None) == (None, None)
-    assert labels_from("긍정,부정") == (None, ["긍정", "부정"])
-    assert labels_from("0=부정,1=긍정") == ({"0": "부정", "1": "긍정"}, ["부정", "긍정"])
-    with pytest.raises(ValueError, match="--labels: .*empty name"):
-        labels_from("긍정,,부정")
-
-
-def test_decoding_options() -> None:
-    parser = argparse.ArgumentParser()
-    add_eval_arguments(parser)
-    given = [
-        "m",
-        "d",
-        "--temperature",
-        "0.7",
-        "--top-k",
-        "5",
-        "--stop",
-        "끝",
-        "--repetition-penalty",
-        "1.2",
-    ]
-    assert generation_from(parser.parse_args(given)) == {
-        "do_sample": True,
-        "temperature": 0.7,
-        "top_k": 5,
-        "stop_strings": ["끝"],
-        "repetition_penalty": 1.2,
-    }
-    assert generation_from(parser.parse_args(["m", "d"])) == {}
-    with pytest.raises(ValueError, match="must be above 0"):
-        generation_from(parser.parse_args(["m", "d", "--temperature", "0"]))
 
 
 def test_default_folder(folder: Path) -> None:
