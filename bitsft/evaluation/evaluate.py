@@ -3,12 +3,15 @@
 load_model ─┐
             ├─► encode ─► predict ─► score_answers ─► Evaluation ─► predictions.jsonl, scores.json
 read_data ──┘        (unfinished answers on the disk)
+
+What is asked for is written down in `terms` (settings, and what answers depend on) and in `record` (run.json).
 """
 
 import contextlib
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,22 +27,17 @@ from bitsft.evaluation.evaluation import (
 from bitsft.evaluation.held_out import HELD_OUT, HELD_OUT_FILE, HeldOut, score_texts
 from bitsft.evaluation.labels import labels_of, likelihoods_for
 from bitsft.evaluation.models import LoadedModel, load_model
-from bitsft.evaluation.predict import encode_questions, predict
+from bitsft.evaluation.predict import Encoded, encode_questions, predict
+from bitsft.evaluation.record import recorded_evaluation
 from bitsft.evaluation.rows import EvalData, read_data
 from bitsft.evaluation.scoring import Embedder, Scores, check_families, score_answers
+from bitsft.evaluation.terms import settings_of, terms_of
 from bitsft.evaluation.unfinished import PART, refuse_other_terms
-from bitsft.runs import Recorder, describe_model, recorded, runs_behind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 logger = logging.getLogger(__name__)
-
-_TERMS = (
-    *("identity", "kind", "dtype", "device", "batch_size", "batch_tokens", "seed"),
-    *("labels", "likelihood", "drop_long", "held_out"),
-)
-"""Settings that the answers depend on; the others only say how they are scored."""
 
 
 def evaluate_model(
@@ -107,7 +105,6 @@ def evaluate_model(
         >>> print(evaluation.scores["all"]["rougeL"])
     """
     from bitsft.metrics.generation import decoding_signature
-    from bitsft.metrics.tokenizers import resolve_tokenizer
 
     check_families(metrics)
     loaded = model if isinstance(model, LoadedModel) else load_model(model, **(model_options or {}))
@@ -117,24 +114,21 @@ def evaluate_model(
     kwargs = dict(generation_kwargs or {})
     decoding = decoding_signature(loaded.model, max_new_tokens, kwargs)
     described = read.as_dict()
-    settings: dict[str, Any] = {
-        "kind": loaded.kind,
-        "identity": loaded.identity,
-        "dtype": loaded.dtype,
-        "device": loaded.model.device.type,
-        "max_new_tokens": max_new_tokens,
-        "batch_size": batch_size,
-        "batch_tokens": batch_tokens,
-        "generation_kwargs": {name: _plain(value) for name, value in sorted(kwargs.items())},
-        "seed": seed,
-        "labels": None if chosen is None else list(chosen),
-        "likelihood": likelihood and chosen is not None,
-        "drop_long": drop_long,
-        "held_out": _hash(texts),
-        "metrics": None if metrics is None else list(metrics),
-        "metric_tokenizer": resolve_tokenizer(metric_tokenizer),
-        "embedder": _embedder_name(embedder),
-    }
+    settings = settings_of(
+        loaded,
+        max_new_tokens=max_new_tokens,
+        batch_size=batch_size,
+        batch_tokens=batch_tokens,
+        generation_kwargs=kwargs,
+        seed=seed,
+        labels=chosen,
+        likelihood=likelihood,
+        drop_long=drop_long,
+        held_out=texts,
+        metrics=metrics,
+        metric_tokenizer=metric_tokenizer,
+        embedder=embedder,
+    )
     terms = terms_of({"data": described, "decoding": decoding, "settings": settings})
     place = None if folder is None else Path(folder)
     if place is not None:
@@ -146,18 +140,10 @@ def evaluate_model(
         encoded = encode_questions(
             loaded, read.questions, max_new_tokens=max_new_tokens, drop_long=drop_long
         )
-        described["too_long"] = [question.number for question, _ in encoded.too_long]
+        described["too_long"] = _left_out(encoded, len(read.questions))
         described["rows"] = len(encoded.questions) or len(texts)
-        if encoded.too_long:
-            logger.warning(
-                "%d of %d rows are left out, for their prompts are too long: their numbers stand in %s under "
-                '"too_long"',
-                len(encoded.too_long),
-                len(read.questions),
-                SCORES,
-            )
         measure = likelihoods_for(loaded, chosen, batch_size) if settings["likelihood"] else None
-        with _recorded(place, loaded, described, decoding, settings) as run:
+        with recorded_evaluation(place, loaded, described, decoding, settings) as run:
             answers, work = predict(
                 loaded,
                 encoded,
@@ -174,15 +160,15 @@ def evaluate_model(
             measured = score_texts(loaded, texts, batch_size=batch_size, progress=progress)
             scores = _scores(answers, measured, settings, embedder)
             evaluation = Evaluation(
-                loaded.name,
-                tuple(answers),
-                scores,
-                decoding,
-                described,
-                settings,
-                place,
-                work.as_dict() if work.tokens else {},
-                measured,
+                model=loaded.name,
+                answers=tuple(answers),
+                scores=scores,
+                decoding=decoding,
+                data=described,
+                settings=settings,
+                folder=place,
+                generation=work.as_dict() if work.tokens else {},
+                held_out=measured,
             )
             if place is not None:
                 stored = evaluation.save(place)
@@ -193,21 +179,23 @@ def evaluate_model(
     return evaluation
 
 
-def terms_of(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """What answers depend on, out of what scores.json says.
+def _read(data: Any, held_out: Sequence[str] | None, options: Mapping[str, Any]) -> EvalData:
+    if data is not None:
+        return read_data(data, **options)
+    if not held_out:
+        raise ValueError("there is nothing to evaluate on: give data, or held-out texts")
+    return EvalData((), (), "held-out texts", (), None, None, (), Ledger())
 
-    Args:
-        stored: With `data`, `decoding` and `settings`.
-    """
-    settings = stored["settings"]
-    own = {name: settings.get(name) for name in _TERMS}
-    if not settings.get("generation_kwargs", {}).get("do_sample"):
-        own["seed"] = None  # greedy decoding draws nothing
-    return {
-        "data": stored["data"].get("sha256"),
-        "decoding": stored["decoding"],
-        **own,
-    }
+
+@contextlib.contextmanager
+def _only_writer(folder: Path | None) -> Iterator[None]:
+    from bitsft.data.split.lock import only_writer
+
+    if folder is None:
+        yield
+        return
+    with only_writer(folder):
+        yield
 
 
 def _is_finished(folder: Path, terms: Mapping[str, Any], overwrite: bool) -> bool:
@@ -226,19 +214,23 @@ def _scored_again(folder: Path, settings: dict[str, Any], embedder: Embedder | N
     """A finished evaluation, under the metrics that are asked for now."""
     before = load_evaluation(folder, rescore=False)
     scores = _scores(before.answers, before.held_out, settings, embedder)
-    evaluation = Evaluation(
-        before.model,
-        before.answers,
-        scores,
-        before.decoding,
-        before.data,
-        settings,
-        folder,
-        before.generation,
-        before.held_out,
-    )
+    evaluation = replace(before, scores=scores, settings=settings)
     evaluation.save(folder)
     return evaluation
+
+
+def _left_out(encoded: Encoded, rows: int) -> list[int]:
+    """Numbers of the rows whose prompts are too long; said once, for they are missing in the scores."""
+    numbers = [question.number for question, _ in encoded.too_long]
+    if numbers:
+        logger.warning(
+            "%d of %d rows are left out, for their prompts are too long: their numbers stand in %s under "
+            '"too_long"',
+            len(numbers),
+            rows,
+            SCORES,
+        )
+    return numbers
 
 
 def _scores(
@@ -259,69 +251,3 @@ def _scores(
     if held_out is not None:
         scores[HELD_OUT] = held_out.scores
     return scores
-
-
-@contextlib.contextmanager
-def _recorded(
-    folder: Path | None,
-    loaded: LoadedModel,
-    data: Mapping[str, Any],
-    decoding: str,
-    settings: Mapping[str, Any],
-) -> Iterator[Recorder]:
-    """The record of the run in its folder; without a folder there is none."""
-    if folder is None:
-        yield Recorder(None)
-        return
-    # what is no folder here has no weights whose names and sizes could be described
-    model = loaded.name if Path(loaded.name).is_dir() else loaded.model
-    described = {**describe_model(model, loaded.name), "identity_sha256": loaded.identity}
-    with recorded(
-        folder,
-        "eval",
-        model=described,
-        data=[{"role": "eval", **data}],
-        settings={"evaluation": settings, "decoding": {"signature": decoding}},
-        seed=settings["seed"],
-        parents=runs_behind(loaded.name),
-        resumed=(folder / PART).exists(),
-    ) as run:
-        yield run
-
-
-@contextlib.contextmanager
-def _only_writer(folder: Path | None) -> Iterator[None]:
-    from bitsft.data.split.lock import only_writer
-
-    if folder is None:
-        yield
-        return
-    with only_writer(folder):
-        yield
-
-
-def _read(data: Any, held_out: Sequence[str] | None, options: Mapping[str, Any]) -> EvalData:
-    if data is not None:
-        return read_data(data, **options)
-    if not held_out:
-        raise ValueError("there is nothing to evaluate on: give data, or held-out texts")
-    return EvalData((), (), "held-out texts", (), None, None, (), Ledger())
-
-
-def _hash(texts: Sequence[str]) -> str | None:
-    import hashlib
-    import json
-
-    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest() if texts else None
-
-
-def _embedder_name(embedder: Embedder | None) -> str | None:
-    if embedder is None:
-        return None
-    if isinstance(embedder, str | os.PathLike):
-        return os.fspath(embedder)
-    return f"function:{getattr(embedder, '__qualname__', type(embedder).__qualname__)}"
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | list | type(None)) else repr(value)

@@ -1,0 +1,46 @@
+"""An evaluation's run.json: the model, the data and the settings, and what came out (`bitsft.runs`)."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bitsft.evaluation.models import LoadedModel
+from bitsft.evaluation.unfinished import PART
+from bitsft.runs import Recorder, describe_model, recorded, runs_behind
+
+
+@contextlib.contextmanager
+def recorded_evaluation(
+    folder: Path | None,
+    loaded: LoadedModel,
+    data: Mapping[str, Any],
+    decoding: str,
+    settings: Mapping[str, Any],
+) -> Iterator[Recorder]:
+    """The record of the run while it runs, in its folder; without a folder what it is told goes nowhere.
+
+    Args:
+        folder: Of the evaluation. Answers that lie there unfinished make the run a resumed one.
+        loaded: The model.
+        data: `name`, `sha256`, `rows` and the rest of `Evaluation.data`.
+        decoding: How texts are generated, see `decoding_signature`.
+        settings: What `settings_of` returned.
+    """
+    if folder is None:
+        yield Recorder(None)
+        return
+    # what is no folder here has no weights whose names and sizes could be described
+    model = loaded.name if Path(loaded.name).is_dir() else loaded.model
+    described = {**describe_model(model, loaded.name), "identity_sha256": loaded.identity}
+    with recorded(
+        folder,
+        "eval",
+        model=described,
+        data=[{"role": "eval", **data}],
+        settings={"evaluation": settings, "decoding": {"signature": decoding}},
+        seed=settings["seed"],
+        parents=runs_behind(loaded.name),
+        resumed=(folder / PART).exists(),
+    ) as run:
+        yield run
