@@ -11,8 +11,9 @@ One metric decides for each part of the rows:
 
 or the first of rougeL, chrf, char_f1 and whatever else scores rows, where that one is missing.
 
-A row regressed when it scored 1 before and 0 now, where the metric knows only these two; elsewhere when it
-lost more than `drop`, by default 0.1 of the metric's full scale (10 points of BLEU and chrF, 0.1 of the others).
+A row regressed when it scored 1 before and 0 now (where lower is better, 0 and 1), where the metric knows only these
+two; elsewhere when it lost more than `drop`, by default 0.1 of the metric's full scale (10 points of BLEU and chrF,
+0.1 of the others).
 """
 
 from collections.abc import Sequence
@@ -143,9 +144,10 @@ def changes_of(
     losses.sort(key=lambda change: (change.gain, change.row))
     values = {value for change in changes for value in (change.base, change.tuned)}
     if drop is None and values <= {0.0, 1.0} and 1.0 in values:
-        regressions, rule = losses, "right before (1), wrong now (0)"
+        regressions = losses
+        rule = "right before (1), wrong now (0)" if goal != "lower" else "0 before, 1 now"
     else:
-        limit = _SHARE * (100 if metric.startswith(_OUT_OF_100) else 1) if drop is None else drop
+        limit = _SHARE * (100 if metric in _OUT_OF_100 else 1) if drop is None else drop
         regressions = [change for change in losses if -change.gain > limit]
         rule = f"lost more than {limit:g}"
     return Changes(

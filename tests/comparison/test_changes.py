@@ -49,6 +49,7 @@ def test_of_0_and_1_a_regression_was_right_and_is_wrong() -> None:
     [
         ("rougeL", [0.5, 0.5], [0.45, 0.35], [1], "lost more than 0.1"),
         ("chrf", [50.0, 50.0], [45.0, 35.0], [1], "lost more than 10"),
+        ("bleu1_precision", [0.5, 0.5], [0.45, 0.35], [1], "lost more than 0.1"),
     ],
 )
 def test_elsewhere_it_lost_more_than_a_tenth_of_the_scale(
@@ -57,6 +58,14 @@ def test_elsewhere_it_lost_more_than_a_tenth_of_the_scale(
     changes = compare(simple(before, metric=metric), simple(after, metric=metric)).changes["all"]
     assert _rows(changes.regressions) == expected
     assert changes.rule == rule
+
+
+def test_of_0_and_1_where_lower_is_better_1_is_the_regression() -> None:
+    base = simple([0, 1, 0], metric="loops", goal="lower")
+    tuned = simple([1, 0, 0], metric="loops", goal="lower")
+    changes = compare(base, tuned).changes["all"]
+    assert _rows(changes.regressions) == [0]
+    assert changes.rule == "0 before, 1 now"
 
 
 def test_the_loss_can_be_stated() -> None:

@@ -127,6 +127,7 @@ _WORDS: Dictionary = {
         "By {metric}: {better} better, {worse} worse, {same} the same; {regressions} regressions ({rule}).",
         "{metric} 기준: 향상 {better}, 하락 {worse}, 그대로 {same}, 퇴보 {regressions}({rule}).",
     ),
+    "rule 0 before, 1 now": ("0 before, 1 now", "전에는 0, 지금은 1"),
     "rule right before (1), wrong now (0)": (
         "right before, wrong now",
         "전에는 정답, 지금은 오답",
