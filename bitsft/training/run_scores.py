@@ -15,8 +15,11 @@ from typing import Any
 from bitsft.runs.compare import as_number
 
 _NOT_SCORES = ("_runtime", "_per_second", "_num_tokens", "_model_preparation_time")
-_LOWER = ("loss", "perplexity", "bits_per", "repetition")
-_NEITHER = ("entropy", "generated_tokens", "length")
+_LOWER = (
+    *("loss", "perplexity", "bits_per", "repetition", "seq_rep", "loops", "blank"),
+    *("no_label", "distractor_quoted", "quote_nowhere"),
+)
+_NEITHER = ("entropy", "generated_tokens", "length", "answer_chars", "answer_tokens")
 
 
 def evaluation_scores(

@@ -13,6 +13,9 @@ from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 from bitsft.metrics import GenerationMetricsCallback, rouge
+from bitsft.metrics.answer_shape import answer_shape
+from bitsft.metrics.classification import classification
+from bitsft.metrics.raft_scores import raft_scores
 from bitsft.runs import RunRecord, list_runs, read_run, rows_hash
 from bitsft.scratch import new_llama
 from bitsft.training import TernarySFTConfig, TernarySFTTrainer
@@ -295,3 +298,16 @@ def test_only_one_evaluation_has_no_before() -> None:
 def test_goals() -> None:
     assert goal_of("loss") == goal_of("bits_per_byte") == "lower"
     assert goal_of("rougeL_f") == "higher" and goal_of("generated_tokens") == "none"
+
+
+def test_goals_are_those_of_the_metrics() -> None:
+    row = {"question": "수도는?", "context": ["서울", "부산"], "answer": "서울"}
+    scores = {
+        **rouge(["가"], ["나"]),
+        **answer_shape(["가"], ["나"]),
+        **classification(["가", "나"], ["가", "나"]),
+        **raft_scores(["서울"], [row]),
+    }
+    assert {name: goal_of(name) for name in scores} == {
+        name: score.goal for name, score in scores.items()
+    }
