@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bitsft.evaluation.questions import Question
 from bitsft.evaluation.rows import EvalData
+from bitsft.metrics.labels import LabelReader, label_key
 
 if TYPE_CHECKING:
     from bitsft.evaluation.models import LoadedModel
@@ -27,7 +28,8 @@ def labels_of(data: EvalData, labels: Sequence[str] | None = None) -> tuple[str,
         The labels; None where no row is a classification.
 
     Raises:
-        ValueError: When a row has a label that is not among `labels`, or they are given and no row has any.
+        ValueError: When a row has a label that is not among `labels`, two of them are the same but for case, white
+            space or Unicode form, or they are given and no row has any.
     """
     asked = [question for question in data.questions if question.task == TASK]
     if not asked:
@@ -41,8 +43,9 @@ def labels_of(data: EvalData, labels: Sequence[str] | None = None) -> tuple[str,
         return data.labels
     if isinstance(labels, str):
         raise ValueError(f"labels={labels!r} is one text; give a list of labels")
+    known = {label_key(label) for label in LabelReader(labels).labels}  # refuses what scores would
     for question in asked:
-        if label_of(question) not in labels:
+        if label_key(label_of(question)) not in known:
             raise ValueError(
                 f"{question.where}: has the label {label_of(question)!r}, which is not among {', '.join(labels)}. "
                 "Name it, too"

@@ -28,6 +28,7 @@ from bitsft.data.common.hashing import one_form, stable_hash
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
 from bitsft.evaluation.questions import Formatter, Question, form_of, read_questions
+from bitsft.metrics.labels import label_key
 
 Item = TypeVar("Item")
 Draw = Literal["random", "first"]
@@ -44,7 +45,8 @@ class EvalData:
         files: Name, sha256 and bytes of each file read.
         split: The split of a folder of splits.
         sampled_from: How many rows there were before some were taken; None where all were.
-        labels: Of classification rows, sorted, also of those that the sample left out.
+        labels: Of classification rows, sorted, also of those that the sample left out; of spellings that differ in
+            case, white space or Unicode form only, the first.
         ledger: What became of every row.
     """
 
@@ -128,9 +130,11 @@ def read_data(
             + (f" The first: {ledger.rejected_rows[0]}" if ledger.rejected_rows else "")
         )
     found = len(questions) or len(texts)
-    labels = {
-        str(q.source.get("label", q.row.reference)) for q in questions if q.task == "classification"
-    }
+    labels: dict[str, str] = {}  # as scores have them: what differs in case or white space is one
+    for question in questions:
+        if question.task == "classification":
+            label = str(question.source.get("label", question.row.reference))
+            labels.setdefault(label_key(label), label)
     if rows is not None and rows < found:
         if questions:
             questions = _drawn(questions, rows, draw, seed)
@@ -144,7 +148,7 @@ def read_data(
         files,
         split,
         sampled_from,
-        tuple(sorted(labels)),
+        tuple(sorted(labels.values())),
         ledger,
     )
 
