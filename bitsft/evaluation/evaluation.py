@@ -12,11 +12,12 @@ scores.json holds
      "scores": {"all": {"rouge1": {"value", "low", "high", "signature", "goal", "rows"}, ...}, "raft": {...}}}
 
 where `low` and `high` are the ends of the 95 % interval (null where a score knows no rows) and `rows` is how many
-rows it is over. The scores in memory are made anew from the answers when a folder is loaded: they hold each
+rows it is over; a value that is not finite (the perplexity of a diverged model) is null. The scores in memory are made anew from the answers when a folder is loaded: they hold each
 row's own score, which the file does not.
 """
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ class Evaluation:
         ends = intervals(part)
         return {
             name: {
-                "value": score.value,
+                "value": score.value if math.isfinite(score.value) else None,
                 "low": ends[name][0],
                 "high": ends[name][1],
                 "signature": score.signature,
@@ -129,18 +130,23 @@ def intervals(scores: Mapping[str, Score]) -> dict[str, tuple[float | None, floa
         scores: By name.
 
     Returns:
-        Lower and upper end by name; None where a score knows no rows.
+        Lower and upper end by name; None where a score knows no rows, or is not finite.
     """
     import numpy as np
 
     known = {
-        name: score.statistics for name, score in scores.items() if score.statistics is not None
+        name: score.statistics
+        for name, score in scores.items()
+        if score.statistics is not None
+        and math.isfinite(score.value)
+        and np.isfinite(score.statistics.table).all()
     }
     ends: dict[str, tuple[float | None, float | None]] = dict.fromkeys(scores, (None, None))
     if known:
         for name, values in zip(known, resampled(list(known.values())), strict=True):
             low, high = np.quantile(values, [0.025, 0.975])
-            ends[name] = float(low), float(high)
+            if math.isfinite(high - low):
+                ends[name] = float(low), float(high)
     return ends
 
 

@@ -147,9 +147,13 @@ def _exponential(score: Score) -> Score:
         raise ValueError(f"{score.name} came without its statistics")
     inner = score.statistics.of_sums
 
+    def exponential(values: "np.ndarray") -> "np.ndarray":
+        with np.errstate(over="ignore"):  # a diverged model's perplexity is infinite
+            return np.exp(values)
+
     def of_sums(sums: "np.ndarray") -> "np.ndarray":
-        return np.exp(inner(sums))
+        return exponential(inner(sums))
 
     statistics = Statistics(score.statistics.table, of_sums)
-    rows = np.exp(score.rows)
+    rows = exponential(score.rows)
     return Score(score.name, statistics.value(), score.signature, rows, statistics, score.goal)

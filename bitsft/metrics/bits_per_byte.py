@@ -183,7 +183,8 @@ def _perplexity(nats: list[float], tokens: list[int], signature: str) -> Score:
     table = np.stack([np.asarray(nats), np.asarray(tokens, np.float64)], axis=1)
 
     def of_sums(sums: "np.ndarray") -> "np.ndarray":
-        return np.exp(sums[..., 0] / sums[..., 1])  # a text has a token, or it was refused
+        with np.errstate(over="ignore"):  # a diverged model's perplexity is infinite
+            return np.exp(sums[..., 0] / sums[..., 1])  # a text has a token, or it was refused
 
     statistics = Statistics(table, of_sums)
     return Score("perplexity", statistics.value(), signature, of_sums(table), statistics, "lower")

@@ -1,6 +1,7 @@
 """Evaluation: what its folder holds, what comes back, and its table."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,13 @@ def test_the_table(evaluation: Evaluation) -> None:
     assert "0.5000" in row and f"[{low:.4f}, {high:.4f}]" in row
     assert row.endswith("higher is better")
     assert "  fewer than 30 rows: the intervals are too narrow" in lines
+
+
+@pytest.mark.parametrize("nats", [8000.0, math.inf])  # exp(8006 / 6) is above the largest float64
+def test_a_perplexity_without_end_is_null(nats: float, tmp_path: Path) -> None:
+    held = HeldOut((16, 8), (4, 2), (nats, 6.0), HELD.signatures)
+    Evaluation("m", (), {"held_out": held.scores}, "", {"rows": 2}, held_out=held).save(tmp_path)
+    stored = json.loads((tmp_path / "scores.json").read_text("utf-8"))["scores"]["held_out"]
+    assert [stored["perplexity"][name] for name in ("value", "low", "high")] == [None] * 3
+    assert (stored["bits_per_byte"]["value"] is None) == (nats == math.inf)
+    assert load_evaluation(tmp_path).held_out == held
