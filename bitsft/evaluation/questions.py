@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
+from bitsft.evaluation.held_out import HELD_OUT
+from bitsft.evaluation.scoring import ALL
 from bitsft.metrics.eval_rows import EvalRow, read_eval_rows
 
 Formatter = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -87,6 +89,7 @@ def read_questions(
             ledger.count_out()
             continue
         try:
+            _check_task(task)
             asked = row if form == "asked" else {**formatter(row)}
             (read,) = read_eval_rows([asked])
             _check_reference(read)
@@ -112,6 +115,11 @@ def read_questions(
             for place, q in enumerate(questions)
         ]
     return questions, texts
+
+
+def _check_task(task: str | None) -> None:
+    if task in (ALL, HELD_OUT):
+        raise ValueError(f"the task {task!r} is the name of other scores; give it another name")
 
 
 def _check_reference(row: EvalRow) -> None:

@@ -32,3 +32,15 @@ def test_numbers_are_of_one_file_or_of_all_rows(second: str, numbers: list[int])
     questions, texts = read_questions(records, dict, Ledger())
     assert [question.number for question in questions] == numbers
     assert questions[0].row.reference == "서울" and texts == []
+
+
+@pytest.mark.parametrize("task", ["all", "held_out"])
+def test_a_task_that_would_take_the_place_of_other_scores_is_refused(task: str) -> None:
+    ledger = Ledger()
+    records = [
+        Record({"prompt": "수도는?", "completion": " 서울", "task": name}, "a.jsonl", number)
+        for number, name in enumerate((task, "mine"))
+    ]
+    questions, _ = read_questions(records, dict, ledger)
+    assert [question.task for question in questions] == ["mine"]
+    assert f"the task '{task}' is the name of other scores" in str(ledger.rejected_rows[0])
