@@ -9,7 +9,7 @@ import argparse
 import errno
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bitsft.cli.data.arguments import names
 from bitsft.cli.evaluation_arguments import (
@@ -138,21 +138,27 @@ def default_folder(model: str, data: str | None) -> Path:
 
 
 def _run_standard(parsed: argparse.Namespace, loaded: "LoadedModel", folder: Path) -> None:
+    from bitsft.evaluation.record import recorded_tasks
     from bitsft.evaluation.standard_tasks import run_standard_tasks
 
-    results = run_standard_tasks(
-        loaded.model,
-        loaded.tokenizer,
-        parsed.tasks,
-        limit=parsed.rows,
-        num_fewshot=parsed.shots,
-        batch_size=parsed.batch_size,
-        task_folders=parsed.task_folder,
-        apply_chat_template=parsed.messages,
-        system=parsed.system,
-        progress=sys.stderr.isatty(),
-    )
+    settings: dict[str, Any] = {
+        "limit": parsed.rows,
+        "num_fewshot": parsed.shots,
+        "batch_size": parsed.batch_size,
+        "task_folders": parsed.task_folder,
+        "apply_chat_template": parsed.messages,
+        "system": parsed.system,
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    results.write(folder / STANDARD)
+    with recorded_tasks(folder, loaded, {"tasks": parsed.tasks, **settings}) as run:
+        results = run_standard_tasks(
+            loaded.model,
+            loaded.tokenizer,
+            parsed.tasks,
+            progress=sys.stderr.isatty(),
+            **settings,
+        )
+        results.write(folder / STANDARD)
+        run.result(scores=results.as_scores())
     print(results)
     print(f"\nwritten to {folder / STANDARD}")

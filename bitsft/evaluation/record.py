@@ -1,4 +1,7 @@
-"""An evaluation's run.json: the model, the data and the settings, and what came out (`bitsft.runs`)."""
+"""An evaluation's run.json: the model, the data and the settings, and what came out (`bitsft.runs`).
+
+Rows and standard tasks that go to one folder are one evaluation there: its record has a session for each.
+"""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -30,13 +33,10 @@ def recorded_evaluation(
     if folder is None:
         yield Recorder(None)
         return
-    # what is no folder here has no weights whose names and sizes could be described
-    model = loaded.name if Path(loaded.name).is_dir() else loaded.model
-    described = {**describe_model(model, loaded.name), "identity_sha256": loaded.identity}
     with recorded(
         folder,
         "eval",
-        model=described,
+        model=_described(loaded),
         data=[{"role": "eval", **data}],
         settings={"evaluation": settings, "decoding": {"signature": decoding}},
         seed=settings["seed"],
@@ -44,3 +44,32 @@ def recorded_evaluation(
         resumed=(folder / PART).exists(),
     ) as run:
         yield run
+
+
+@contextlib.contextmanager
+def recorded_tasks(
+    folder: Path, loaded: LoadedModel, settings: Mapping[str, Any]
+) -> Iterator[Recorder]:
+    """The same of standard tasks; the record of an evaluation that is in the folder is continued.
+
+    Args:
+        folder: Where the scores go.
+        loaded: The model.
+        settings: What decides the scores.
+    """
+    with recorded(
+        folder,
+        "eval",
+        model=_described(loaded),
+        settings={"standard_tasks": dict(settings)},
+        parents=runs_behind(loaded.name),
+        resumed=True,
+        session={"standard_tasks": dict(settings)},
+    ) as run:
+        yield run
+
+
+def _described(loaded: LoadedModel) -> dict[str, Any]:
+    # what is no folder here has no weights whose names and sizes could be described
+    model = loaded.name if Path(loaded.name).is_dir() else loaded.model
+    return {**describe_model(model, loaded.name), "identity_sha256": loaded.identity}

@@ -9,6 +9,7 @@ import pytest
 from bitsft.cli import main
 from bitsft.cli.eval import default_folder
 from bitsft.evaluation.unfinished import UnfinishedAnswers
+from bitsft.runs import read_run
 from bitsft.scratch import new_llama, train_tokenizer
 
 TEXTS = ["한라산은 제주도에 있습니다.", "영화가 재미있다", "### 질문: ### 답변: 긍정 부정"]
@@ -136,6 +137,9 @@ def test_standard_tasks_need_no_data(
         def write(self, path: Path) -> None:
             path.write_text("{}")
 
+        def as_scores(self) -> dict[str, dict[str, float]]:
+            return {"kobest_boolq": {"acc": 0.5}}
+
         def __str__(self) -> str:
             return "the table of the tasks"
 
@@ -151,6 +155,11 @@ def test_standard_tasks_need_no_data(
     assert (asked["limit"], asked["num_fewshot"], asked["task_folders"]) == (7, 2, ["mine"])
     assert "the table of the tasks" in capsys.readouterr().out
     assert (folder / "out" / "standard_tasks.json").read_text() == "{}"
+    record = read_run(folder / "out")
+    assert (record.kind, record.status) == ("eval", "finished")
+    assert record.base_model["name"] == "model"
+    assert record.settings["standard_tasks"]["tasks"] == ["kobest", "local:ready"]
+    assert record.scores["kobest_boolq"]["acc"]["value"] == 0.5
 
 
 def test_default_folder(folder: Path) -> None:

@@ -58,6 +58,21 @@ class StandardResults:
         """A form for JSON: `{"form": 1, "model", "scores": [...], "versions", "settings"}`."""
         return {"form": 1, **asdict(self), "scores": [asdict(score) for score in self.scores]}
 
+    def as_scores(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Task -> metric -> value, as a run's record holds scores (`bitsft.runs`)."""
+        lm_eval = self.versions.get("lm_eval", "unknown")
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for one in self.scores:
+            shots = "" if one.shots is None else f"|shots:{one.shots}"
+            signature = f"lm-eval:{lm_eval}|task:{one.version}{shots}"
+            score: dict[str, Any] = {"value": one.value, "signature": signature, "rows": one.rows}
+            if one.stderr is not None:
+                score["stderr"] = one.stderr
+            if one.higher_is_better is not None:
+                score["goal"] = "higher" if one.higher_is_better else "lower"
+            found.setdefault(one.task, {})[one.metric] = score
+        return found
+
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write `as_dict()` to a JSON file, whole or not at all."""
         with atomic_path(path) as part:
