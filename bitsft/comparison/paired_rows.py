@@ -1,6 +1,7 @@
 """`Pair`: one row with the answers of both models, and what each of them scored.
 
-Two evaluations may be compared only when they asked the same: the same row numbers, prompts and references.
+Two evaluations may be compared only when they asked the same: the same row numbers, prompts and references, and the
+same columns behind them (the other right answers of qa, the documents of raft), from which scores are computed too.
 A different file of the same name, other rows left out, or a template that changed in between would make a
 difference that the models have no part in.
 """
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bitsft.data.common.hashing import stable_hash
+from bitsft.data.common.hashing import one_form, stable_hash
 from bitsft.data.fields import shorten
 from bitsft.evaluation.answers import Answer
 
@@ -52,8 +53,9 @@ def check_same_rows(base: "Evaluation", tuned: "Evaluation") -> None:
         for what, ours, theirs in (
             ("prompt", one.prompt, other.prompt),
             ("reference", one.reference, other.reference),
+            ("source", one.source, other.source),
         ):
-            if ours != theirs:
+            if one_form(ours) != one_form(theirs):  # a file holds a tuple as a list
                 raise ValueError(
                     f"row {one.row} has another {what} in the two evaluations, so their scores cannot be compared: "
                     f"base {_named(ours)}, tuned {_named(theirs)}. Evaluate both on the same data with the same template"

@@ -60,7 +60,10 @@ class EvalData:
     ledger: Ledger
 
     def as_dict(self) -> dict[str, Any]:
-        """What scores.json says of the data; `sha256` is over prompts and references, in order."""
+        """What scores.json says of the data.
+
+        `sha256` is over what is asked and what scores are computed from, in order: prompts, references and columns.
+        """
         state = hashlib.sha256()
         for question in self.questions:
             asked: list[Any] = [
@@ -69,7 +72,7 @@ class EvalData:
                 question.row.reference,
                 question.task,
             ]
-            asked += [question.row.tools, question.row.chat_template_kwargs]
+            asked += [question.row.tools, question.row.chat_template_kwargs, question.source]
             state.update(one_form(asked).encode("utf-8", "surrogatepass") + b"\n")
         for text in self.texts:
             state.update(json.dumps(text).encode() + b"\n")

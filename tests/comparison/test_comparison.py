@@ -134,6 +134,15 @@ def test_another_reference_is_refused_even_where_what_is_shown_of_it_is_the_same
     assert one[:16] != other[:16]
 
 
+def test_other_columns_are_refused_and_a_tuple_is_no_other_than_its_list_from_a_file() -> None:
+    base = evaluation([answer(0, source={"answers": ["서울"]})], scored("m", [0]))
+    same = evaluation([answer(0, source={"answers": ("서울",)})], scored("m", [0]))
+    other = evaluation([answer(0, source={"answers": ["서울", "서울시"]})], scored("m", [0]))
+    assert len(compare(base, same).rows) == 1
+    with pytest.raises(ValueError, match="row 0 has another source"):
+        compare(base, other)
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "said"),
     [

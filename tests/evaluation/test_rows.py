@@ -98,6 +98,14 @@ def test_the_hash_follows_what_is_asked_not_the_file(tmp_path: Path) -> None:
     assert read_data(rows).as_dict()["sha256"] != read_data(rows[::-1]).as_dict()["sha256"]
 
 
+def test_the_hash_follows_the_columns_that_scores_are_computed_from() -> None:
+    row = {"task": "qa", "question": "수도는?", "context": "서울은 수도다.", "answers": ["서울"]}
+    other = {**row, "answers": ["서울", "서울시"]}  # asked alike, but two answers are right
+    one, two = read_data([row]), read_data([other])
+    assert one.questions[0].row == two.questions[0].row
+    assert one.as_dict()["sha256"] != two.as_dict()["sha256"]
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
