@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -57,8 +57,7 @@ def identity_of_model(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerB
 
     state = hashlib.sha256(model.config.to_json_string().encode())
     state.update(json.dumps(model.generation_config.to_dict(), default=str).encode())
-    state.update(json.dumps(tokenizer.get_vocab(), sort_keys=True).encode())
-    state.update(str(tokenizer.chat_template).encode())
+    state.update(identity_of_tokenizer(tokenizer).encode())
     state.update(f"ternary={bool(ternary_layers(model))}".encode())
     tensors = [
         (name, value)
@@ -67,3 +66,24 @@ def identity_of_model(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerB
     ]
     state.update(weights_hash(tensors, sample=False).encode())
     return state.hexdigest()
+
+
+def identity_of_tokenizer(tokenizer: "PreTrainedTokenizerBase") -> str:
+    """SHA-256, in hex, of what a tokenizer makes of a prompt: vocabulary, chat template, special tokens, fast rules."""
+    fast = getattr(tokenizer, "backend_tokenizer", None)  # slow ones have none
+    said = {
+        "vocabulary": tokenizer.get_vocab(),
+        "chat_template": tokenizer.chat_template,
+        "special_tokens": tokenizer.special_tokens_map,
+        "rules": None if fast is None else _rules(fast.to_str()),
+    }
+    text = json.dumps(said, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _rules(stored: str) -> dict[str, Any]:
+    """How a fast tokenizer cuts a text; how it pads and truncates is a state, which each call may change."""
+    rules = json.loads(stored)
+    return {
+        name: rules.get(name) for name in ("normalizer", "pre_tokenizer", "post_processor", "model")
+    }

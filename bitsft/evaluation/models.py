@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitsft.evaluation.identity import identity_of_files, identity_of_model
+from bitsft.evaluation.identity import identity_of_files, identity_of_model, identity_of_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -102,9 +102,11 @@ def load_model(
     if isinstance(source, str | os.PathLike) and Path(source).is_dir():
         files.append(Path(source))
     found = str(loaded.dtype).removeprefix("torch.")
-    identity = identity_of_files(dict.fromkeys(files), f"ternary={ternary}")
+    identity = identity_of_files(dict.fromkeys(files), options)
     return LoadedModel(loaded.eval(), read, os.fspath(model), kind, found, identity)
 
+    else:  # in memory, or from the Hub
+        options += f" tokenizer={identity_of_tokenizer(read)}"
 
 def local_folder(name: str | os.PathLike[str], revision: str | None = None) -> Path:
     """The folder of a model: itself, or where its files from the Hub were put.

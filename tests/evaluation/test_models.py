@@ -103,6 +103,21 @@ def test_identity_is_of_the_contents(model_folder: Path, tmp_path: Path) -> None
     assert load_model(copied).identity != before
 
 
+def test_identity_is_of_a_tokenizer_in_memory_too(
+    model_folder: Path, tiny_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    def identity() -> str:
+        return load_model(model_folder, tokenizer=tiny_tokenizer).identity
+
+    first = identity()
+    tiny_tokenizer("가 나", padding="max_length", truncation=True, max_length=1)
+    assert identity() == first  # a call decides nothing about the next
+    tiny_tokenizer.chat_template = "{{ messages[0]['content'] }}"
+    with_template = identity()
+    tiny_tokenizer.add_tokens(["한라산"])
+    assert len({first, with_template, identity()}) == 3
+
+
 def test_a_model_in_memory(
     tiny_llama: LlamaForCausalLM, tiny_tokenizer: PreTrainedTokenizerFast
 ) -> None:
