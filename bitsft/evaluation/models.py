@@ -85,6 +85,9 @@ def load_model(
     if not isinstance(model, str | os.PathLike):
         return _in_memory(model, tokenizer, ternary=ternary, dtype=dtype, device=device)
     folder = local_folder(model, revision)
+    if tokenizer is not None:
+        _refuse_missing(tokenizer)
+    _refuse_device(device)
     base = _base_of(folder)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if dtype is None:
@@ -99,14 +102,15 @@ def load_model(
         source = folder if base is None or (folder / "tokenizer_config.json").is_file() else base
     read = _tokenizer(source, trust_remote_code, named=tokenizer is not None)
     files = [folder] if base is None else [folder, base]
+    options = f"ternary={ternary}"
     if isinstance(source, str | os.PathLike) and Path(source).is_dir():
         files.append(Path(source))
+    else:  # in memory, or from the Hub
+        options += f" tokenizer={identity_of_tokenizer(read)}"
     found = str(loaded.dtype).removeprefix("torch.")
     identity = identity_of_files(dict.fromkeys(files), options)
     return LoadedModel(loaded.eval(), read, os.fspath(model), kind, found, identity)
 
-    else:  # in memory, or from the Hub
-        options += f" tokenizer={identity_of_tokenizer(read)}"
 
 def local_folder(name: str | os.PathLike[str], revision: str | None = None) -> Path:
     """The folder of a model: itself, or where its files from the Hub were put.
@@ -128,12 +132,41 @@ def local_folder(name: str | os.PathLike[str], revision: str | None = None) -> P
                 "a GGUF file is made for running in llama.cpp; give the folder it was made from"
             )
         raise FileNotFoundError(f"{text}: is a file; {remedy}")
-    is_hub_id = text.count("/") == 1 and not text.startswith((".", "~", "/"))
-    if not path.is_dir() and not is_hub_id:
+    if not path.is_dir() and not _is_hub_id(text):
         raise FileNotFoundError(
             f"{text}: there is no such folder. Give the folder of a model, or a Hub id (owner/name)"
         )
     return model_folder(name, revision=revision, beside=_FETCHED, ignore_patterns=["*/*"])
+
+
+def _is_hub_id(text: str) -> bool:
+    return text.count("/") == 1 and not text.startswith((".", "~", "/"))
+
+
+def _refuse_missing(tokenizer: Any) -> None:
+    """A tokenizer's bare name is a folder that is missing: the Hub is not asked for it."""
+    if not isinstance(tokenizer, str | os.PathLike) or Path(tokenizer).is_dir():
+        return
+    if not _is_hub_id(os.fspath(tokenizer)):
+        raise FileNotFoundError(
+            f"{tokenizer}: there is no such folder. Give the folder of a tokenizer, or a Hub id (owner/name): "
+            "--tokenizer FOLDER (tokenizer=...)"
+        )
+
+
+def _refuse_device(device: str | None) -> None:
+    """A device that torch cannot use is an error before the weights are read."""
+    import torch
+
+    if device is None:
+        return
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"device={device!r}: torch cannot use it here ({reason}). Give another --device, e.g. cpu, or leave it out"
+        ) from error
 
 
 def has_ternary_layers(model: "torch.nn.Module") -> bool:

@@ -144,3 +144,11 @@ def test_what_is_no_model(tmp_path: Path, model_folder: Path) -> None:
     (model_folder / "tokenizer_config.json").unlink()
     with pytest.raises(FileNotFoundError, match="holds no tokenizer.*--tokenizer"):
         load_model(model_folder)
+
+
+def test_a_tokenizer_or_device_that_is_not_there(tmp_path: Path, model_folder: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="missing: there is no such folder.*--tokenizer"):
+        load_model(model_folder, tokenizer="missing")  # the Hub is not asked
+    for device in ("cuda:99", "nothing"):
+        with pytest.raises(ValueError, match=f"device='{device}': torch cannot use it here"):
+            load_model(model_folder, device=device)
