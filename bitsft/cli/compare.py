@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bitsft.cli.blind import add_blind_arguments, run_blind, wants_blind
-from bitsft.cli.evaluation_arguments import add_evaluation_arguments, evaluate_from, load_from
+from bitsft.cli.evaluation_arguments import (
+    add_evaluation_arguments,
+    arguments_from,
+    evaluate_from,
+    load_from,
+)
 
 if TYPE_CHECKING:
     from bitsft.comparison.comparison import Comparison
@@ -117,9 +122,12 @@ def run_compare(parsed: argparse.Namespace) -> int:
     blind = wants_blind(parsed)
     _check(parsed, blind)
     folder = parsed.out or default_folder(parsed)
+    sides = (parsed.base, parsed.tuned)
+    # both models are asked what is read once, before the first is loaded
+    asked = None if all(map(_is_evaluation, sides)) else arguments_from(parsed)
     try:
-        base = _evaluation(parsed, parsed.base, folder / "base")
-        tuned = _evaluation(parsed, parsed.tuned, folder / "tuned")
+        base = _evaluation(parsed, parsed.base, folder / "base", asked)
+        tuned = _evaluation(parsed, parsed.tuned, folder / "tuned", asked)
     except KeyboardInterrupt:
         print(
             "\nStopped. What was answered is kept; the same command goes on from there.",
@@ -251,7 +259,9 @@ def _is_evaluation(side: str) -> bool:
     return (folder / SCORES).is_file()
 
 
-def _evaluation(parsed: argparse.Namespace, side: str, folder: Path) -> "Evaluation":
+def _evaluation(
+    parsed: argparse.Namespace, side: str, folder: Path, asked: Mapping[str, Any] | None
+) -> "Evaluation":
     """Load or make one side's evaluation; the model is freed when it is done."""
     from bitsft.evaluation.evaluation import load_evaluation
 
@@ -259,7 +269,7 @@ def _evaluation(parsed: argparse.Namespace, side: str, folder: Path) -> "Evaluat
         return load_evaluation(side, embedder=parsed.embedder)
     print(f"{side}:", file=sys.stderr)
     loaded = load_from(parsed, side)
-    evaluation = evaluate_from(parsed, loaded, folder)
+    evaluation = evaluate_from(parsed, loaded, folder, asked)
     del loaded
     gc.collect()
     _free_gpu()

@@ -203,6 +203,15 @@ def test_models_need_data_and_paths_must_lead_somewhere(
     assert not out.exists()  # seen before the first model was asked anything
 
 
+def test_rows_are_read_before_a_model_is_loaded(
+    models: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *models, str(tmp_path / "none.jsonl")]) == 1
+    said = capsys.readouterr().err
+    assert "none.jsonl: there is no such file or folder" in said
+    assert f"{models[0]}:" not in said  # which is printed when its turn comes
+
+
 def test_an_evaluation_that_is_not_finished_is_refused(
     tmp_path: Path, evaluations: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
