@@ -57,7 +57,8 @@ def base_model(run: RunRecord) -> str:
 
 def data(run: RunRecord) -> str:
     """The data sets with their rows, then the files that the command named."""
-    parts = []
+    parts: list[str] = []
+    names = {one.get("name") for one in run.data if isinstance(one.get("rows"), int)}
     for entry in run.data:
         name, rows = entry.get("name"), entry.get("rows")
         if entry.get("role") == "file" and str(name).endswith((".yaml", ".yml")):
@@ -65,7 +66,9 @@ def data(run: RunRecord) -> str:
         said = str(name) if name else str(entry.get("role", "data"))
         if isinstance(rows, int):
             said = f"{rows:,} {said}"
-        if said not in parts:
+        # a file that was evaluated is there twice: with its rows, and as a file that the command named
+        named = entry.get("role") == "file" and name in names
+        if said not in parts and not named:
             parts.append(said)
     return ", ".join(parts)
 

@@ -117,3 +117,9 @@ def test_words(make_run: MakeRun) -> None:
     new = make_run(base_model={"class": "LlamaForCausalLM", "parameters": 2_340_000})
     assert wording.base_model(new) == "new LlamaForCausalLM, 2.34 M"
     assert wording.peaks(make_run(memory={"peak_gpu_bytes": 3e9, "peak_bytes": 1e9})) == "3.0 GB"
+
+
+def test_a_file_that_was_evaluated_is_named_once(make_run: MakeRun) -> None:
+    entries = [{"role": "eval", "name": "rows.jsonl", "rows": 26}]
+    entries += [{"role": "file", "name": name} for name in ("rows.jsonl", "held.txt")]
+    assert wording.data(make_run(data=entries)) == "26 rows.jsonl, held.txt"
