@@ -114,7 +114,9 @@ def _digits(*values: float) -> int:
 
 
 def percent(share: float | None) -> str:
-    """A relative gain: +44.6 %; an em dash where there is none."""
+    """A relative gain: +44.6 %; × 12 from ten times the base on; an em dash where there is none."""
+    if share is not None and share >= 9:
+        return f"× {share + 1:,.0f}"
     return "—" if share is None else f"{share:+.1%}".replace("%", " %").replace("-", "−")
 
 

@@ -68,6 +68,7 @@ def test_differences(values: tuple[float, ...], text: str) -> None:
 
 def test_shares_and_probabilities() -> None:
     assert [percent(share) for share in (0.446, -0.05, 0.0, None)] == ["+44.6 %", "−5.0 %", "+0.0 %", "—"]  # fmt: skip
+    assert [percent(share) for share in (8.99, 9.0, 1554.02)] == ["+899.0 %", "× 10", "× 1,555"]
     assert [probability(p) for p in (0.0004, 0.004, 0.049, 0.05, 1.0, None)] == [
         *("< 0.001 ***", "0.004 **", "0.049 *", "0.050", "1.000", "—"),
     ]
