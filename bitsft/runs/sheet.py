@@ -163,6 +163,7 @@ def _result(run: RunRecord) -> list[Line]:
         for name in run.result
         if name not in ("scores", "evaluations") and not isinstance(run.result[name], list | dict)
     ]
+    lines += _findings(run.result.get("findings"))
     lines.append(("time", wording.duration(run.time.get("seconds"))))
     for name in ("samples_per_second", "tokens_per_second"):
         if run.time.get(name) is not None:
@@ -171,6 +172,18 @@ def _result(run: RunRecord) -> list[Line]:
     if run.memory.get("peak_gpu_bytes"):
         lines.append(("memory of the GPU", wording.size(run.memory["peak_gpu_bytes"])))
     return lines
+
+
+def _findings(found: object) -> list[Line]:
+    """What the diagnosis saw while training: a line each."""
+    return [
+        (
+            f"seen at step {one.get('step')}",
+            f"{str(one.get('kind')).replace('_', ' ')}: {one.get('seen')}. {one.get('advice')}.",
+        )
+        for one in (found if isinstance(found, list) else [])
+        if isinstance(one, dict)
+    ]
 
 
 def _machine(run: RunRecord) -> list[Line]:

@@ -46,6 +46,7 @@ class RunRecordCallback(TrainerCallback):
         peft_config: As given, or None.
         given: What else the trainer was given, by argument name.
         signatures: Returns the signatures of the last generated scores by metric.
+        findings: Returns what the diagnosis found so far; None where nothing diagnoses.
     """
 
     def __init__(
@@ -59,8 +60,11 @@ class RunRecordCallback(TrainerCallback):
         peft_config: Any,
         given: Mapping[str, Any],
         signatures: Callable[[], Mapping[str, str]],
+        findings: Callable[[], list[dict[str, Any]] | None],
     ) -> None:
         self._signatures = signatures
+        self._findings = findings
+        self._earlier_findings: list[dict[str, Any]] = []  # of the sessions before this one
         self._recorder = Recorder(None)
         self._described: dict[str, Any] = {}  # what start_record takes
         self._eval_names = list(datasets["eval"]) if _is_several(datasets["eval"]) else []
@@ -115,12 +119,14 @@ class RunRecordCallback(TrainerCallback):
         if record is None:
             return
         if earlier is not None and earlier.id != record.id:  # train() was called once more
-            self._evaluations = []
+            self._evaluations, self._earlier_findings = [], []
             record.base_model = {"name": earlier.name, "why": f"as run {earlier.id} left it"}
             record.parents = [{"role": "base model", "id": earlier.id, "name": earlier.name}]
         before = record.result.get("evaluations")
         if isinstance(before, list) and state.global_step > 0:
             self._evaluations = [*before, *self._evaluations]
+        found = record.result.get("findings")
+        self._earlier_findings = found if isinstance(found, list) else []
         self._save()
 
     def on_evaluate(
@@ -162,12 +168,30 @@ class RunRecordCallback(TrainerCallback):
                 evaluations=self._evaluations,
                 **_progress(self._state),
             )
+            findings = self._all_findings()
+            if findings is not None:
+                self._recorder.result(findings=findings)
             if "generation" in signatures:
                 self._recorder.result(decoding=signatures["generation"])
             self._recorder.time(**_rates(self._state))
         except Exception as error:  # of metrics and logs in a form that nobody expects
             logger.warning("Not all of this run is recorded: %s: %s", type(error).__name__, error)
         self._recorder.save()
+
+    def _all_findings(self) -> list[dict[str, Any]] | None:
+        """Those of this session after those of earlier ones; what a resumed run reads again in the log, once."""
+        found = self._findings()
+        if found is None:
+            return self._earlier_findings or None
+        known = [_what_was_seen(one) for one in self._earlier_findings]
+        return [
+            *self._earlier_findings,
+            *(one for one in found if _what_was_seen(one) not in known),
+        ]
+
+
+def _what_was_seen(finding: Mapping[str, Any]) -> tuple[Any, ...]:
+    return finding.get("kind"), finding.get("step"), finding.get("seen")
 
 
 def _name(args: TernarySFTConfig) -> str:

@@ -48,6 +48,7 @@ from bitsft.ternary.linear import hold_codes
 from bitsft.ternary.replace import replace_linear_with_bitlinear
 from bitsft.training.callbacks import ProjectionCallback
 from bitsft.training.config import as_ternary_config
+from bitsft.training.diagnosis.callback import DiagnosisCallback
 from bitsft.training.diagnosis.memory import out_of_memory_explained
 from bitsft.training.head_tiles import head_tiles_for
 from bitsft.training.loading import fits_packed_format, load_model
@@ -147,6 +148,7 @@ class TernarySFTTrainer(SFTTrainer):
                 "optimizer_cls_and_kwargs": optimizer_cls_and_kwargs,
             },
             signatures=self._score_signatures,
+            findings=self._diagnosis_findings,
         )
         super().__init__(
             model=model,
@@ -297,6 +299,11 @@ class TernarySFTTrainer(SFTTrainer):
 
     def _score_signatures(self) -> dict[str, str]:
         return {k: s for c in self._generation_callbacks() for k, s in c.signatures.items()}
+
+    def _diagnosis_findings(self) -> list[dict[str, Any]] | None:
+        callbacks = self.callback_handler.callbacks
+        found = [c.findings for c in callbacks if isinstance(c, DiagnosisCallback)]
+        return [one.as_dict() for findings in found for one in findings] if found else None
 
     def _raw_eval_datasets(self) -> dict[str, Any]:
         raw = self._raw_eval_dataset

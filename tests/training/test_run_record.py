@@ -17,8 +17,10 @@ from bitsft.metrics.answer_shape import answer_shape
 from bitsft.metrics.classification import classification
 from bitsft.metrics.raft_scores import raft_scores
 from bitsft.runs import RunRecord, list_runs, read_run, rows_hash
+from bitsft.runs.sheet import as_text
 from bitsft.scratch import new_llama
 from bitsft.training import TernarySFTConfig, TernarySFTTrainer
+from bitsft.training.diagnosis import DiagnosisCallback, LayerLimits
 from bitsft.training.run_scores import evaluation_scores, goal_of
 
 from .conftest import MakeTrainer, number_rows
@@ -183,6 +185,45 @@ def test_adapters_and_several_datasets(make_trainer: MakeTrainer, tmp_path: Path
     assert {"before", "value", "best"} <= run.scores["long_ones"]["loss"].keys()
     assert "entropy" in run.scores["short"], "TRL names it without the dataset"
     assert [e["step"] for e in run.result["evaluations"]] == [0, 0, 1, 1]
+
+
+def test_what_the_diagnosis_found_is_kept_over_a_resume(
+    make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    def diagnosed(stop: int, **more: Any) -> tuple[DiagnosisCallback, TernarySFTTrainer]:
+        diagnosis = DiagnosisCallback(layers=LayerLimits(frozen_steps=2))
+        error = torch.OutOfMemoryError("CUDA out of memory")
+        trainer = make_trainer(
+            trainer={"callbacks": [diagnosis, StopAt(stop, error)]},
+            learning_rate=1e-9,
+            save_strategy="steps",
+            save_steps=4,
+            max_steps=8,
+            **more,
+        )
+        return diagnosis, trainer
+
+    diagnosis, trainer = diagnosed(5)
+    with pytest.raises(torch.OutOfMemoryError):
+        trainer.train()
+    first = [one.as_dict() for one in diagnosis.findings]
+    assert [one["kind"] for one in first] == ["frozen_layer", "out_of_memory"]
+    assert read_run(tmp_path / "run").result["findings"] == first
+
+    diagnosis, trainer = diagnosed(99)
+    trainer.train(resume_from_checkpoint=True)
+    later = [one.as_dict() for one in diagnosis.findings]
+    run = read_run(tmp_path / "run")
+    assert later and run.result["findings"] == [*first, *later]
+    assert "  seen at step 5 " in as_text(run)
+    assert "  out of memory: after step 5, with per_device_train_batch_size=2" in as_text(run)
+
+
+def test_nothing_found_is_not_nothing_looked_for(make_trainer: MakeTrainer, tmp_path: Path) -> None:
+    make_trainer(trainer={"callbacks": [DiagnosisCallback()]}, max_steps=1).train()
+    assert read_run(tmp_path / "run").result["findings"] == []
+    make_trainer(max_steps=1).train()
+    assert "findings" not in read_run(tmp_path / "run").result
 
 
 def test_a_stream_is_named_and_not_read(make_trainer: MakeTrainer, tmp_path: Path) -> None:

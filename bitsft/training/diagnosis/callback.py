@@ -3,7 +3,7 @@
 It reads what the trainer logs (loss.py, overfitting.py), the flips of ternary layers (layers.py), and is told of
 exhausted memory by `TernarySFTTrainer.train` (memory.py). Each finding is one warning of the logger
 `bitsft.training.diagnosis` and stays in `callback.findings`; it is not added to the trainer's logs, which hold numbers
-for trackers. A record of the run may include `[finding.as_dict() for finding in callback.findings]`.
+for trackers. The trainer's run.json has them under `result.findings` (run_record.py).
 
 The thresholds, and how many false alarms they gave, are in docs/diagnosis.md.
 """
