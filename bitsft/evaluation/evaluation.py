@@ -161,7 +161,7 @@ def load_evaluation(
         rescore: False leaves the scores out.
 
     Raises:
-        FileNotFoundError: When it holds no finished evaluation.
+        FileNotFoundError: When it holds no finished evaluation, or its embedder's folder is gone.
         ValueError: When a file is damaged or of another form.
         ImportError: When an extra that the scores need is not installed.
     """
@@ -176,16 +176,10 @@ def load_evaluation(
         held_out = read_held_out(folder / HELD_OUT_FILE, signatures)
     scores: dict[str, dict[str, Score]] = {}
     if answers and rescore:
-        named = settings.get("embedder")
-        if embedder is None and isinstance(named, str) and named.startswith("function:"):
-            raise ValueError(
-                f"{folder}: its cosine similarity is by {named.removeprefix('function:')}, a function, which no file "
-                "can hold. Pass it: load_evaluation(folder, embedder=...)"
-            )
         scores = score_answers(
             answers,
             tokenizer=settings.get("metric_tokenizer", "auto"),
-            embedder=named if embedder is None else embedder,
+            embedder=_stored_embedder(folder, settings) if embedder is None else embedder,
             metrics=settings.get("metrics"),
             labels=settings.get("labels"),
         )
@@ -202,6 +196,23 @@ def load_evaluation(
         generation=stored.get("generation", {}),
         held_out=held_out,
     )
+
+
+def _stored_embedder(folder: Path, settings: Mapping[str, Any]) -> str | None:
+    named: str | None = settings.get("embedder")
+    if named is None:
+        return None
+    if named.startswith("function:"):
+        raise ValueError(
+            f"{folder}: its cosine similarity is by {named.removeprefix('function:')}, a function, which no file "
+            "can hold. Pass it: load_evaluation(folder, embedder=...)"
+        )
+    if os.path.isabs(named) and not Path(named).exists():
+        raise FileNotFoundError(
+            f"{folder}: its cosine similarity is by the embedder {named}, which is not there any more. Name where it "
+            "lies now: --embedder FOLDER (load_evaluation(folder, embedder=...))"
+        )
+    return named
 
 
 def read_scores(folder: Path) -> Mapping[str, Any]:

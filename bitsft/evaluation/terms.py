@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bitsft.evaluation.models import LoadedModel
@@ -95,7 +96,8 @@ def _embedder_name(embedder: Embedder | None) -> str | None:
     if embedder is None:
         return None
     if isinstance(embedder, str | os.PathLike):
-        return os.fspath(embedder)
+        # a folder by its whole path: from another directory a relative one would be taken for a Hub id
+        return str(Path(embedder).resolve()) if Path(embedder).exists() else os.fspath(embedder)
     return f"function:{getattr(embedder, '__qualname__', type(embedder).__qualname__)}"
 
 

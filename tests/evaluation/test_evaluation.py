@@ -113,6 +113,15 @@ def test_an_embedder_that_was_a_function_has_to_be_passed(
     assert load_evaluation(tmp_path, rescore=False).scores == {}
 
 
+def test_an_embedder_that_is_gone_is_not_looked_for_on_the_hub(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    evaluation.settings["embedder"] = str(tmp_path / "embedder")
+    evaluation.save(tmp_path)
+    with pytest.raises(FileNotFoundError, match="is not there any more. Name where it.*--embedder"):
+        load_evaluation(tmp_path)
+
+
 def test_the_table(evaluation: Evaluation) -> None:
     lines = evaluation_table(evaluation).splitlines()
     assert lines[:4] == [

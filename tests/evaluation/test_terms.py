@@ -1,5 +1,6 @@
 """What an evaluation depends on, and what it does not."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,19 @@ def test_settings_are_what_json_can_hold(loaded: LoadedModel) -> None:
         "metric_tokenizer": "char",
         "embedder": "function:test_settings_are_what_json_can_hold.<locals>.embed",
     }
+
+
+def test_an_embedder_in_a_folder_has_its_whole_path(
+    loaded: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models" / "embedder").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for given in ("models/embedder", Path("models/embedder")):
+        found = settings_of(loaded, **{**ASKED, "embedder": given})
+        assert found["embedder"] == str(tmp_path / "models" / "embedder")
+    monkeypatch.chdir("/")
+    found = settings_of(loaded, **{**ASKED, "embedder": "models/embedder"})
+    assert found["embedder"] == "models/embedder"  # a Hub id
 
 
 def test_without_labels_there_is_no_likelihood(loaded: LoadedModel) -> None:
