@@ -17,7 +17,6 @@ from bitsft.comparison.report.marks import MarkedAnswer, marked_answer
 from bitsft.comparison.words import is_detail, metric_title, shown, shown_change
 from bitsft.data.tasks import TASKS, texts_of
 from bitsft.evaluation.answers import Answer
-from bitsft.evaluation.evaluation import ALL
 from bitsft.metrics.classification import most_likely
 from bitsft.pages.blocks import Note, Section
 from bitsft.pages.numbers import number
@@ -131,7 +130,7 @@ def _row(
     text: dict[str, str],
 ) -> Row:
     pair = comparison.rows[place]
-    changes = comparison.changes.get(pair.base.task or ALL, comparison.changes.get(ALL))
+    changes = formats.changes_of_row(comparison, place)
     scored = None if changes is None else pair.scores.get(changes.metric)
     gain = None
     metric = ""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bitsft.comparison.comparison import Comparison
-from bitsft.comparison.report.formats import parts_of
+from bitsft.comparison.report.formats import changes_of_row, parts_of
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Choice:
         changed: How many of them are there for their change.
         regressions: How many regressions are shown.
         all_regressions: How many there are.
-        regressed: Places of all rows that regressed.
+        regressed: Places of all rows that regressed by the metric of their own part; the page shows no other for them.
     """
 
     places: tuple[int, ...]
@@ -41,7 +41,11 @@ def choose_rows(comparison: Comparison, most: int, seed: int) -> Choice:
         seed: Of the sample.
     """
     found = parts_of(comparison).values()
-    regressed = frozenset(change.place for one in found for change in one.regressions)
+    own = [
+        [c.place for c in one.regressions if changes_of_row(comparison, c.place) is one]
+        for one in found
+    ]
+    regressed = frozenset(place for places in own for place in places)
     total = len(comparison.rows)
     if total <= most:
         every = tuple(range(total))
@@ -50,8 +54,7 @@ def choose_rows(comparison: Comparison, most: int, seed: int) -> Choice:
     ranked = _in_turns([[change.place for change in one.best] for one in found])
     ranked = _in_turns([ranked, _in_turns([[c.place for c in one.worst] for one in found])])
     chosen = dict.fromkeys(ranked[:most])
-    lost = _in_turns([[change.place for change in one.regressions] for one in found])
-    for place in lost:
+    for place in _in_turns(own):
         if len(chosen) >= max(most // 2, min(len(ranked), most)):
             break
         chosen[place] = None

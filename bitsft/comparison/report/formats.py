@@ -77,6 +77,12 @@ def main_part(comparison: Comparison) -> str:
     return next((key for key in others if comparison.base.rows_of(key) == rows), ALL)
 
 
+def changes_of_row(comparison: Comparison, place: int) -> Changes | None:
+    """The changes that a row is judged by: its task's, where the task has some of its own, else those of all rows."""
+    task = comparison.rows[place].base.task or ALL
+    return comparison.changes.get(task, comparison.changes.get(ALL))
+
+
 def parts_of(comparison: Comparison) -> dict[str, Changes]:
     """The changes of each part, without "all" where that is the same rows as a task."""
     leave_out = main_part(comparison) != ALL

@@ -48,6 +48,20 @@ def test_gain_change_and_regression() -> None:
     assert [side.score for side in row.sides] == ["1.000", "0.250"]
 
 
+def test_a_row_regressed_by_the_metric_that_its_card_shows() -> None:
+    answers = [answer(0, task="classification"), answer(1, task="summarization")]
+    right = [scored("accuracy", [1.0])]
+    base = evaluation(answers, scored("rougeL", [1.0, 1.0]), classification=right)
+    tuned = evaluation(answers, scored("rougeL", [0.5, 0.5]), classification=right)
+    comparison = compare(base, tuned, resamples=10)
+    assert choose_rows(comparison, 100, 0).all_regressions == 1, "as the cards say"
+    _, block = section_of(comparison)
+    assert [(row.metric, row.change, row.is_regression) for row in block.rows] == [
+        ("Accuracy", "same", False),
+        ("ROUGE-L", "worse", True),
+    ]
+
+
 def test_long_texts_lose_their_middle_and_the_page_says_so() -> None:
     long = "처음 " + "가나 " * 2000 + "끝"
     which, block = section_of(two({"prediction": long, "reference": long}, {"reference": long}))
