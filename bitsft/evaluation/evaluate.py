@@ -28,7 +28,7 @@ from bitsft.evaluation.held_out import HELD_OUT, HELD_OUT_FILE, HeldOut, score_t
 from bitsft.evaluation.labels import labels_of, likelihoods_for
 from bitsft.evaluation.models import LoadedModel, load_model
 from bitsft.evaluation.predict import Encoded, encode_questions, predict
-from bitsft.evaluation.record import recorded_evaluation
+from bitsft.evaluation.record import recorded_evaluation, replace_scores
 from bitsft.evaluation.rows import EvalData, read_data
 from bitsft.evaluation.scoring import Embedder, Scores, check_families, score_answers
 from bitsft.evaluation.terms import settings_of, terms_of
@@ -134,15 +134,18 @@ def evaluate_model(
     if place is not None:
         place.mkdir(parents=True, exist_ok=True)
     with _only_writer(place):
-        if place is not None and _is_finished(place, terms, overwrite):
+        if place is not None and not overwrite and _is_finished(place, terms):
             logger.warning("%s: all rows are answered already, so nothing is generated", place)
-            return _scored_again(place, settings, embedder)
+            return _scored_again(place, loaded, settings, embedder)
         encoded = encode_questions(
             loaded, read.questions, max_new_tokens=max_new_tokens, drop_long=drop_long
         )
         described["too_long"] = _left_out(encoded, len(read.questions))
         described["rows"] = len(encoded.questions) or len(texts)
         measure = likelihoods_for(loaded, chosen, batch_size) if settings["likelihood"] else None
+        if place is not None and overwrite:  # only now: what was refused so far deletes nothing
+            for name in (PREDICTIONS, SCORES, PART, HELD_OUT_FILE):
+                (place / name).unlink(missing_ok=True)
         with recorded_evaluation(place, loaded, described, decoding, settings) as run:
             answers, work = predict(
                 loaded,
@@ -198,24 +201,28 @@ def _only_writer(folder: Path | None) -> Iterator[None]:
         yield
 
 
-def _is_finished(folder: Path, terms: Mapping[str, Any], overwrite: bool) -> bool:
-    """Whether the folder holds this evaluation, finished; what stands in the way of it is removed or refused."""
-    if overwrite:
-        for name in (PREDICTIONS, SCORES, PART, HELD_OUT_FILE):
-            (folder / name).unlink(missing_ok=True)
-        return False
+def _is_finished(folder: Path, terms: Mapping[str, Any]) -> bool:
+    """Whether the folder holds this evaluation, finished; another one is refused."""
     if not (folder / SCORES).is_file():
         return False
     refuse_other_terms(folder / SCORES, terms_of(read_scores(folder)), terms)
     return True
 
 
-def _scored_again(folder: Path, settings: dict[str, Any], embedder: Embedder | None) -> Evaluation:
-    """A finished evaluation, under the metrics that are asked for now."""
+def _scored_again(
+    folder: Path, loaded: LoadedModel, settings: dict[str, Any], embedder: Embedder | None
+) -> Evaluation:
+    """A finished evaluation, under the metrics that are asked for now; its record goes on with them."""
     before = load_evaluation(folder, rescore=False)
-    scores = _scores(before.answers, before.held_out, settings, embedder)
-    evaluation = replace(before, scores=scores, settings=settings)
-    evaluation.save(folder)
+    stale = read_scores(folder).get("scores", {})
+    with recorded_evaluation(
+        folder, loaded, before.data, before.decoding, settings, scored_again=True
+    ) as run:
+        scores = _scores(before.answers, before.held_out, settings, embedder)
+        evaluation = replace(before, scores=scores, settings=settings)
+        stored = evaluation.save(folder)
+        (folder / PART).unlink(missing_ok=True)  # left by a process that was killed at its very end
+        replace_scores(run, stale, stored["scores"], settings)
     return evaluation
 
 

@@ -4,7 +4,7 @@ Rows and standard tasks that go to one folder are one evaluation there: its reco
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ def recorded_evaluation(
     data: Mapping[str, Any],
     decoding: str,
     settings: Mapping[str, Any],
+    *,
+    scored_again: bool = False,
 ) -> Iterator[Recorder]:
     """The record of the run while it runs, in its folder; without a folder what it is told goes nowhere.
 
@@ -29,6 +31,7 @@ def recorded_evaluation(
         data: `name`, `sha256`, `rows` and the rest of `Evaluation.data`.
         decoding: How texts are generated, see `decoding_signature`.
         settings: What `settings_of` returned.
+        scored_again: The evaluation in the folder is finished, and is only scored: its record is continued.
     """
     if folder is None:
         yield Recorder(None)
@@ -41,9 +44,31 @@ def recorded_evaluation(
         settings={"evaluation": settings, "decoding": {"signature": decoding}},
         seed=settings["seed"],
         parents=runs_behind(loaded.name),
-        resumed=(folder / PART).exists(),
+        resumed=scored_again or (folder / PART).exists(),
+        session={"scored_again": True} if scored_again else None,
     ) as run:
         yield run
+
+
+def replace_scores(
+    run: Recorder,
+    stale: Iterable[str],
+    scores: Mapping[str, Mapping[str, Any]],
+    settings: Mapping[str, Any],
+) -> None:
+    """Put scores in the place of earlier ones, with the settings that they were made under.
+
+    Args:
+        run: The record; scores of standard tasks stay in it.
+        stale: The keys of the earlier scores.
+        scores: What scores.json says now.
+        settings: The same.
+    """
+    if run.record is not None:
+        for key in stale:
+            run.record.scores.pop(key, None)
+        run.record.settings["evaluation"] = dict(settings)
+    run.result(scores=scores)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from bitsft.evaluation import evaluate_model, load_evaluation, predict
 from bitsft.metrics import generate_completions
+from bitsft.runs import Recorder
 
 OPTIONS: dict[str, Any] = {"max_new_tokens": 5, "batch_size": 3, "metrics": ["chrf", "likelihood"]}
 
@@ -93,6 +94,44 @@ def test_a_finished_folder_is_scored_anew_without_generating(
     assert list(again.scores["all"])[0] == "bleu"
     loaded = load_evaluation(tmp_path / "out")
     assert loaded.scores == again.scores and loaded.settings == again.settings
+    record = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
+    stored = json.loads((tmp_path / "out" / "scores.json").read_text("utf-8"))
+    assert record["result"]["scores"] == stored["scores"]
+    assert record["settings"]["evaluation"]["metrics"] == ["bleu"]
+
+
+def test_killed_between_the_scores_and_the_end_is_finished_by_the_next_call(
+    model_folder: Path,
+    tmp_path: Path,
+    rows: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Recorder, "result", lambda *_, **__: None)
+        patched.setattr(Recorder, "finish", lambda *_, **__: None)
+        evaluate_model(model_folder, rows, tmp_path / "out", **OPTIONS)
+    (tmp_path / "out" / "predictions.part.jsonl").write_text("left\n", "utf-8")
+    record = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
+    assert record["status"] == "running" and "scores" not in record["result"]
+
+    evaluate_model(model_folder, rows, tmp_path / "out", **OPTIONS)
+    assert not (tmp_path / "out" / "predictions.part.jsonl").exists()
+    ended = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
+    assert (ended["status"], ended["id"]) == ("finished", record["id"])
+    assert list(ended["result"]["scores"]) == ["all", "koalpaca", "classification"]
+
+
+def test_overwriting_deletes_nothing_before_the_prompts_were_checked(
+    model_folder: Path, tmp_path: Path, rows: list[dict[str, Any]]
+) -> None:
+    out = tmp_path / "out"
+    evaluate_model(model_folder, rows, out, **OPTIONS)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(ValueError, match="too long for the model"):
+        evaluate_model(
+            model_folder, rows, out, **{**OPTIONS, "max_new_tokens": 10**6}, overwrite=True
+        )
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_another_evaluation_in_the_folder_is_refused(
