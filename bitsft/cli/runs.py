@@ -110,7 +110,7 @@ def _add_where_runs_are(parser: argparse.ArgumentParser) -> None:
 def _list(parsed: argparse.Namespace) -> int:
     from bitsft.runs.listing import list_runs
     from bitsft.runs.overview import runs_csv, runs_json, runs_table
-    from bitsft.runs.select import sorted_by, where
+    from bitsft.runs.select import sorted_by, value_of, where
 
     damaged: list[str] = []
     runs = list_runs(parsed.folders, damaged)
@@ -122,7 +122,10 @@ def _list(parsed: argparse.Namespace) -> int:
     for condition in parsed.where:
         runs = where(runs, condition)
     if parsed.sort or parsed.reverse:
-        runs = sorted_by(runs, parsed.sort or "started", reverse=parsed.reverse)
+        name = parsed.sort or "started"
+        if runs and all(value_of(run, name) is None for run in runs):
+            raise ValueError(f"--sort {name}: no run has a score or setting of that name")
+        runs = sorted_by(runs, name, reverse=parsed.reverse)
     numbered = [(numbers[run.id], run) for run in runs]
     if parsed.json or parsed.csv:
         print((runs_json if parsed.json else runs_csv)(numbered), end="")

@@ -43,6 +43,13 @@ def test_the_list(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines()[1].startswith("#001  둘째")
 
 
+def test_a_name_that_no_run_has_sorts_nothing(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["runs", "--sort", "rogue1"]) == 1
+    assert "--sort rogue1: no run has a score or setting" in capsys.readouterr().err
+
+
 def test_filtered_and_sorted(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", "--sort", "rouge1", "--reverse", "--scores", "rouge1"]) == 0
     assert [line[:4] for line in capsys.readouterr().out.splitlines()[1:]] == ["#002", "#001"]
