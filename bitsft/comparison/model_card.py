@@ -8,9 +8,12 @@ outside the section is touched.
 the tuned model's values. Entries of other data and other metrics stay as they are.
 """
 
+import math
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from bitsft.comparison.comparison import Comparison
 from bitsft.comparison.words import is_detail, metric_title
@@ -68,7 +71,8 @@ def write_section(path: str | os.PathLike[str], section: str) -> None:
 def write_model_index(path: str | os.PathLike[str], comparison: Comparison) -> None:
     """Put the tuned model's values into the `model-index` of a model card.
 
-    Details (precision, recall, n-gram orders, classes) are left to the table.
+    Details (precision, recall, n-gram orders, classes) are left to the table, and values that are not finite are left
+    out. Of local data the name is published, not the folders; a data set of the Hub keeps its id.
 
     Args:
         path: The card. Its front matter is written anew by huggingface_hub; what stands there stays.
@@ -90,26 +94,43 @@ def write_model_index(path: str | os.PathLike[str], comparison: Comparison) -> N
     name, results = path.resolve().parent.name or "model", []
     if metadata.get("model-index"):
         name, results = model_index_to_eval_results(metadata["model-index"])
-    data = str(comparison.tuned.data.get("name", "data"))
+    data = _published_name(comparison.tuned.data)
+    lines = {
+        (data if key == "all" else f"{data} ({key})", line.metric): line.tuned
+        for key, part in comparison.table.items()
+        for line in part
+        if not is_detail(line.metric)
+    }
     new = [
         EvalResult(
             task_type="text-generation",
             dataset_type=data,
-            dataset_name=data if key == "all" else f"{data} ({key})",
-            metric_type=line.metric,
-            metric_name=metric_title(line.metric),
-            metric_value=round(line.tuned, 4),
+            dataset_name=dataset_name,
+            metric_type=metric,
+            metric_name=metric_title(metric),
+            metric_value=round(value, 4),
         )
-        for key, part in comparison.table.items()
-        for line in part
-        if not is_detail(line.metric)
+        for (dataset_name, metric), value in lines.items()
+        if math.isfinite(value)  # the Hub's JSON knows no NaN
     ]
-    ours = {(one.dataset_name, one.metric_type) for one in new}
-    kept = [one for one in results if (one.dataset_name, one.metric_type) not in ours]
+    kept = [one for one in results if (one.dataset_name, one.metric_type) not in lines]
+    if not (kept or new or results):
+        return
     metadata["model-index"] = eval_results_to_model_index(name, [*kept, *new])
     with atomic_path(path) as part:
         part.write_bytes(path.read_bytes())
         metadata_save(part, metadata)
+
+
+def _published_name(data: Mapping[str, Any]) -> str:
+    """The data's name without folders, which say where on whose machine it lay; a Hub id whole."""
+    name = str(data.get("name", ""))
+    if data.get("split") and not data.get(
+        "files"
+    ):  # only data of the Hub have a split and no files
+        return name
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return last if last.strip(".") else "data"
 
 
 def _read(path: Path) -> str:

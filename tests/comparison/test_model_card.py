@@ -1,6 +1,8 @@
 """The section in a model card: added, replaced, nothing else touched; model-index."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard, metadata_load
@@ -68,6 +70,38 @@ def test_the_hub_reads_the_model_index(tmp_path: Path) -> None:
         0.75,
     )
     assert card.read_text().endswith("# My model\n\nText.\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ({"name": "/home/kim/secret/rows.jsonl", "split": None, "files": [{}]}, "rows.jsonl"),
+        ({"name": "data/kim/", "split": "test", "files": [{}]}, "kim"),
+        ({"name": "C:\\kim\\rows.csv", "files": [{}]}, "rows.csv"),
+        ({"name": ".."}, "data"),
+        ({"name": "owner/set", "split": "test", "files": []}, "owner/set"),
+    ],
+)
+def test_no_folders_are_published(tmp_path: Path, data: dict[str, Any], name: str) -> None:
+    card = tmp_path / "README.md"
+    card.write_text(_CARD)
+    tuned = replace(simple([0.5]), data=data)
+    write_model_index(card, compare(tuned, tuned))
+    (result,) = ModelCard.load(card).data.eval_results or []
+    assert (result.dataset_type, result.dataset_name) == (name, name)
+
+
+def test_values_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
+    card = tmp_path / "README.md"
+    card.write_text(_CARD)
+    nan = evaluation([answer(0)], scored("rougeL", [float("nan")]))
+    write_model_index(card, compare(nan, nan))
+    assert card.read_text() == _CARD, "there is nothing to say"
+    both = evaluation([answer(0)], scored("rougeL", [float("nan")]), scored("chrf", [50.0]))
+    write_model_index(card, compare(simple([0.1]), simple([0.2])))
+    write_model_index(card, compare(both, both))
+    (result,) = ModelCard.load(card).data.eval_results or []
+    assert (result.metric_type, result.metric_value) == ("chrf", 50.0), "the old ROUGE-L is gone"
 
 
 def test_entries_of_others_stay_and_ours_are_brought_up_to_date(tmp_path: Path) -> None:
