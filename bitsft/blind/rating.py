@@ -3,7 +3,7 @@
 import json
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -71,6 +71,15 @@ class Rating:
         """The scores of `"base"` or `"tuned"`."""
         return self.left if (model == "base") == self.base_on_left else self.right
 
+    def with_base_on_left(self, base_on_left: bool) -> "Rating":
+        """The same opinion as it looks with the sides so; itself where they are so already."""
+        if self.base_on_left == base_on_left:
+            return self
+        choice = {"left": "right", "right": "left"}.get(self.choice, self.choice)
+        return replace(
+            self, base_on_left=base_on_left, choice=choice, left=self.right, right=self.left
+        )
+
     def same_opinion(self, other: "Rating | None") -> bool:
         """Whether another rating says the same of the same answers, at whatever time."""
         return other is not None and (self.pair, self.verdict, self._by_model()) == (
@@ -112,6 +121,14 @@ class Rating:
             raise ValueError(f"lacks {error}") from error
         if left not in ("base", "tuned") or type(row) is not int:
             raise ValueError(f"left is {shorten(left)} and row is {shorten(row)}")
+        if not isinstance(pair, str):
+            raise ValueError(f"pair is {shorten(pair)}, which is no text")
+        if not isinstance(rater, str) or rater_name(rater) != rater:
+            raise ValueError(f"the rater's name {shorten(rater)} is not as it is stored")
+        try:
+            datetime.fromisoformat(values["time"])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"time is {shorten(values['time'])}, not ISO 8601") from error
         return cls(rater, row, pair, left == "base", *given)
 
 

@@ -135,13 +135,8 @@ class BlindSession:
         given = None
         if rating is not None:
             # Sides as they are shown now: an older rating may have been given on a sheet with another seed.
-            turned = rating.base_on_left != shown.base_on_left
-            choice = {"left": "right", "right": "left"}.get(rating.choice, rating.choice)
-            given = {
-                "choice": choice if turned else rating.choice,
-                "left": rating.right if turned else rating.left,
-                "right": rating.left if turned else rating.right,
-            }
+            seen = rating.with_base_on_left(shown.base_on_left)
+            given = {"choice": seen.choice, "left": seen.left, "right": seen.right}
         return {
             "position": position,
             "prompt": _sendable(shown.pair.prompt),

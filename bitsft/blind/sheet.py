@@ -108,8 +108,11 @@ def _cells(
             )
     cells = {"id": name, **{column: harmless(text) for column, text in texts.items()}}
     cells.update(dict.fromkeys(ANSWERS, ""))
-    if rating is not None and rating.base_on_left == shown.base_on_left:
-        cells["choice"] = rating.choice.replace("_", " ")
-        for side, scores in (("left", rating.left), ("right", rating.right)):
+    if rating is not None:
+        seen = rating.with_base_on_left(
+            shown.base_on_left
+        )  # it may be of a sheet with another seed
+        cells["choice"] = seen.choice.replace("_", " ")
+        for side, scores in (("left", seen.left), ("right", seen.right)):
             cells.update({f"{side} {criterion}": str(scores[criterion]) for criterion in CRITERIA})
     return cells

@@ -61,6 +61,13 @@ def test_a_broken_line_in_the_middle_is_an_error(tmp_path: Path) -> None:
         ({"choice": "up"}, "the choice 'up' is none of left, right, tie, both_bad"),
         ({"left": "alpha"}, "left is 'alpha'"),
         ({"row": "0"}, "row is '0'"),
+        ({"pair": 5}, "pair is 5, which is no text"),
+        ({"rater": ["kim"]}, "the rater's name .'kim'. is not as it is stored"),
+        ({"rater": " kim"}, "the rater's name ' kim' is not as it is stored"),
+        ({"rater": ""}, "the rater's name '' must have 1 to 60 printable characters"),
+        ({"time": 1769850900}, "time is 1769850900, not ISO 8601"),
+        ({"time": "yesterday"}, "time is 'yesterday', not ISO 8601"),
+        ({"time": None}, "time is None, not ISO 8601"),
         ({"scores": {"left": {}, "right": {}}}, "needs a score for each of"),
     ],
 )

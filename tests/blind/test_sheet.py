@@ -7,8 +7,9 @@ import pytest
 
 from bitsft.blind.cells import restored
 from bitsft.blind.pairs import pair_answers, shown_order
+from bitsft.blind.rating import CRITERIA
 from bitsft.blind.sheet import write_sheet
-from tests.blind.evaluations import BASE, TUNED, evaluation
+from tests.blind.evaluations import BASE, TUNED, evaluation, rating, shown
 from tests.blind.sheets import HOSTILE, PAIRS, table_of, written
 
 
@@ -43,6 +44,25 @@ def test_hostile_texts_are_no_formulas_and_come_back(tmp_path: Path) -> None:
     for row, one in zip(table, shown_order(pairs, "kim"), strict=True):
         assert (restored(row["left"]), restored(row["right"])) == (one.left, one.right)
         assert row["left"][0] not in "=+-@\t\r\n"
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_ratings_so_far_stand_on_the_side_where_the_answer_is_now(
+    tmp_path: Path, turned: bool
+) -> None:
+    left, right = (5, 4, 3), (1, 2, 1)
+    base_on_left = turned
+    if turned:
+        given = rating(PAIRS[0], "kim", "right", right, left, base_on_left=not base_on_left)
+    else:
+        given = rating(PAIRS[0], "kim", "left", left, right, base_on_left=base_on_left)
+    path = tmp_path / "kim.csv"
+    now = [shown(PAIRS[0], base_on_left=base_on_left)]
+    write_sheet(path, tmp_path / "keys", now, "kim", given={0: given})
+    (row,) = table_of(path)
+    assert row["choice"] == "left"
+    assert [row[f"left {one}"] for one in CRITERIA] == ["5", "4", "3"]
+    assert [row[f"right {one}"] for one in CRITERIA] == ["1", "2", "1"]
 
 
 def test_only_csv(tmp_path: Path) -> None:
