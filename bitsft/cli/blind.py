@@ -129,9 +129,11 @@ def run_blind(base: "Evaluation", tuned: "Evaluation", parsed: argparse.Namespac
 def _serve(
     pairs: "list[AnswerPair]", seed: int, folder: "BlindFolder", parsed: argparse.Namespace
 ) -> int:
+    from bitsft._extras import require
     from bitsft.blind.page.serve import serve
     from bitsft.blind.session import BlindSession
 
+    require("krippendorff", "blind")  # the results need it: better said before hours of rating
     session = BlindSession(pairs, folder.ratings, seed=seed, with_reference=not parsed.no_reference)
     print(f"{len(pairs)} rows; ratings go to {folder.ratings}")
     serve(session, port=parsed.blind_port)

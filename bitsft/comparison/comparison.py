@@ -160,6 +160,11 @@ def _notes(base: Evaluation, tuned: Evaluation) -> tuple[str, ...]:
             f"Fewer than {_FEW_ROWS} rows ({rows}): the intervals are too narrow, and only large differences can be told "
             "from chance."
         )
+    pairs = zip(base.answers, tuned.answers, strict=True)
+    if rows and all(one.prediction == other.prediction for one, other in pairs):
+        notes.append(
+            "Both models gave the same answer to every row. Are BASE and TUNED the same model?"
+        )
     cut = [
         f"{side} {sum(not answer.finished for answer in one.answers)}"
         for side, one in (("base", base), ("tuned", tuned))

@@ -96,7 +96,7 @@ def compare_runs(runs: Sequence[RunRecord]) -> RunComparison:
         ValueError: Fewer than two runs are given.
     """
     if len(runs) < 2:
-        raise ValueError(f"{len(runs)} runs are given; to compare takes two or more")
+        raise ValueError(f"runs given: {len(runs)}; to compare takes two or more")
     flat = [flattened(run) for run in runs]
     settings = {}
     for name in _names(flat):

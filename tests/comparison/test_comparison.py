@@ -171,7 +171,7 @@ def test_other_decoding_few_rows_and_cut_answers_are_noted() -> None:
     base = simple([0.0] * 3)
     tuned = dataclasses.replace(
         simple([1.0] * 3),
-        answers=tuple(answer(row, finished=row > 0) for row in range(3)),
+        answers=tuple(answer(row, "other", finished=row > 0) for row in range(3)),
         decoding="sampled|temperature:0.7",
     )
     decoding, few, cut = compare(base, tuned).notes
@@ -182,7 +182,14 @@ def test_other_decoding_few_rows_and_cut_answers_are_noted() -> None:
 
 
 def test_thirty_rows_need_no_note() -> None:
-    assert compare(simple([0.0] * 30), simple([1.0] * 30)).notes == ()
+    assert compare(simple([0.0] * 30), simple([1.0] * 30, model="n")).notes == ()
+
+
+def test_a_model_compared_with_itself_is_noted() -> None:
+    (note,) = compare(simple([1.0] * 30), simple([1.0] * 30)).notes
+    assert note == (
+        "Both models gave the same answer to every row. Are BASE and TUNED the same model?"
+    )
 
 
 def test_the_seed_decides_everything() -> None:

@@ -53,5 +53,5 @@ def test_scores_that_are_not_comparable(make_run: MakeRun) -> None:
 def test_nothing_differs(make_run: MakeRun) -> None:
     found = compare_runs([make_run("a", number=1), make_run("b", number=2)])
     assert found.settings == {} and "Nothing that was recorded differs" in comparison_text(found)
-    with pytest.raises(ValueError, match="1 runs are given"):
+    with pytest.raises(ValueError, match="runs given: 1"):
         compare_runs([make_run("a")])
