@@ -8,7 +8,8 @@ from tests.comparison.evaluations import answer, evaluation, scored, simple
 def test_the_whole_of_a_small_one() -> None:
     answers = [answer(row) for row in range(40)]
     base = evaluation(answers, scored("rouge1", [0.5] * 40), scored("한국어", [20.0] * 40))
-    tuned = evaluation(answers, scored("rouge1", [0.75] * 40), scored("한국어", [20.0] * 40))
+    others = [answer(row, "다른 답") for row in range(40)]
+    tuned = evaluation(others, scored("rouge1", [0.75] * 40), scored("한국어", [20.0] * 40))
     assert comparison_as_text(compare(base, tuned)) == (
         "All (40 rows)\n"
         "metric    base  tuned        difference [95 %]  relative     p (Holm)\n"
