@@ -11,7 +11,7 @@ import gc
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bitsft.cli.blind import add_blind_arguments, run_blind, wants_blind
 from bitsft.cli.evaluation_arguments import (
@@ -125,6 +125,8 @@ def run_compare(parsed: argparse.Namespace) -> int:
     sides = (parsed.base, parsed.tuned)
     # both models are asked what is read once, before the first is loaded
     asked = None if all(map(_is_evaluation, sides)) else arguments_from(parsed)
+    if asked is not None:
+        _check_rows(parsed, asked)
     try:
         base = _evaluation(parsed, parsed.base, folder / "base", asked)
         tuned = _evaluation(parsed, parsed.tuned, folder / "tuned", asked)
@@ -222,6 +224,25 @@ def _check(parsed: argparse.Namespace, blind: bool) -> None:
             require("jinja2", "report")
         except ImportError as error:
             raise ImportError(f"report.html: {error}; or pass --no-report") from error
+
+
+def _check_rows(parsed: argparse.Namespace, asked: Mapping[str, Any]) -> None:
+    """Refuse a finished evaluation of other rows than the other model is asked, before hours are spent on it."""
+    from bitsft.comparison.paired_rows import check_same_questions
+    from bitsft.evaluation.answers import read_answers
+    from bitsft.evaluation.evaluation import PREDICTIONS
+
+    questions = () if asked["data"] is None else asked["data"].questions
+    sides: tuple[Literal["base", "tuned"], ...] = ("base", "tuned")
+    for side in sides:
+        folder = getattr(parsed, side)
+        if not _is_evaluation(folder):
+            continue
+        answers = read_answers(Path(folder) / PREDICTIONS)
+        answered = {answer.row for answer in answers}
+        # --drop-long may leave out the rows that were left out there; which ones, only the model's tokenizer says
+        kept = [one for one in questions if not parsed.drop_long or one.number in answered]
+        check_same_questions(answers, kept, side=side)
 
 
 def _refuse_unused(parsed: argparse.Namespace) -> None:

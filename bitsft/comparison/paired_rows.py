@@ -7,13 +7,14 @@ difference that the models have no part in.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bitsft.data.common.hashing import one_form, stable_hash
 from bitsft.data.fields import shorten
 from bitsft.evaluation.answers import Answer
+from bitsft.evaluation.questions import Question
 
 if TYPE_CHECKING:
     from bitsft.evaluation.evaluation import Evaluation
@@ -43,7 +44,18 @@ def check_same_rows(base: "Evaluation", tuned: "Evaluation") -> None:
     Raises:
         ValueError: Names the first row that differs, and how.
     """
-    for one, other in zip(base.answers, tuned.answers, strict=False):
+    check_same_answers(base.answers, tuned.answers)
+    if not base.answers and not base.scores:
+        raise ValueError("the two evaluations hold no rows, so there is nothing to compare")
+
+
+def check_same_answers(base: Sequence[Answer], tuned: Sequence[Answer]) -> None:
+    """The same of answers alone, in the order of their rows; what they say does not matter.
+
+    Raises:
+        ValueError: As `check_same_rows`.
+    """
+    for one, other in zip(base, tuned, strict=False):
         if one.row != other.row:
             row, side = min((one.row, "tuned"), (other.row, "base"))
             raise ValueError(
@@ -60,16 +72,34 @@ def check_same_rows(base: "Evaluation", tuned: "Evaluation") -> None:
                     f"row {one.row} has another {what} in the two evaluations, so their scores cannot be compared: "
                     f"base {_named(ours)}, tuned {_named(theirs)}. Evaluate both on the same data with the same template"
                 )
-    if len(base.answers) != len(tuned.answers):
-        longer, shorter, side = base.answers, tuned.answers, "tuned"
+    if len(base) != len(tuned):
+        longer, shorter, side = base, tuned, "tuned"
         if len(longer) < len(shorter):
             longer, shorter, side = shorter, longer, "base"
         raise ValueError(
-            f"row {longer[len(shorter)].row} was not answered by {side}: base has {len(base.answers)} rows, tuned "
-            f"{len(tuned.answers)}. Finish the shorter evaluation, or evaluate both on the same rows"
+            f"row {longer[len(shorter)].row} was not answered by {side}: base has {len(base)} rows, tuned "
+            f"{len(tuned)}. Finish the shorter evaluation, or evaluate both on the same rows"
         )
-    if not base.answers and not base.scores:
-        raise ValueError("the two evaluations hold no rows, so there is nothing to compare")
+
+
+def check_same_questions(
+    answers: Sequence[Answer], questions: Sequence[Question], *, side: Literal["base", "tuned"]
+) -> None:
+    """Refuse answers to other rows than those that the other model will be asked, before it is.
+
+    Args:
+        answers: Of the evaluation that is finished.
+        questions: For the other model, in the order of their rows.
+        side: Which of the two is finished.
+
+    Raises:
+        ValueError: As `check_same_rows`.
+    """
+    asked = [
+        Answer(q.number, q.row.prompt, q.row.reference, "", 0, False, source=q.source)
+        for q in questions
+    ]
+    check_same_answers(*((answers, asked) if side == "base" else (asked, answers)))
 
 
 def pair_rows(base: "Evaluation", tuned: "Evaluation") -> tuple[Pair, ...]:

@@ -48,7 +48,12 @@ def _evaluation(folder: Path, predictions: list[str], **values: str) -> str:
     """A finished evaluation of four rows."""
     answers = tuple(
         Answer(
-            row, values.get("prompt", ROWS[row]["prompt"]), ROWS[row]["completion"], text, 3, True
+            row,
+            values.get("prompt", ROWS[row]["prompt"]),
+            ROWS[row]["completion"].strip(),
+            text,
+            3,
+            True,
         )
         for row, text in enumerate(predictions)
     )
@@ -152,6 +157,33 @@ def test_other_rows_and_other_prompts_are_refused(
     assert main(["compare", evaluations[0], other, *out]) == 1
     assert "row 0 has another prompt" in capsys.readouterr().err
     assert read_run(tmp_path / "out").status == "failed"
+
+
+@pytest.mark.parametrize("side", ["base", "tuned"])
+def test_a_finished_evaluation_of_other_rows_is_refused_before_the_model_is_loaded(
+    tmp_path: Path,
+    models: list[str],
+    data: Path,
+    side: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def loaded(*_: object) -> None:
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr("bitsft.cli.compare.load_from", loaded)
+    out = ["--out", str(tmp_path / "out"), "--no-report"]
+    fewer = _evaluation(tmp_path / "fewer", ["a", "b", "c"])
+    reworded = _evaluation(tmp_path / "reworded", ["a", "b", "c", "d"], prompt="다른 질문")
+    other = "tuned" if side == "base" else "base"
+    for finished, said in (
+        (fewer, f"row 3 was not answered by {side}"),
+        (reworded, "row 0 has another prompt"),
+    ):
+        both = [finished, models[0]] if side == "base" else [models[0], finished]
+        assert main(["compare", *both, str(data), *out]) == 1
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "out" / other).exists()
 
 
 def test_other_decoding_is_said(
