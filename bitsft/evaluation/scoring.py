@@ -18,16 +18,22 @@ The first eight are the scores under `"all"`. A task has a key of its own where 
 those eight, by `Score.subset`: nothing is scored twice) or has scores of its own (the last three). Classification has
 only these: of one word, ROUGE and all the others say what accuracy says.
 
+The last two need columns or likelihoods of every row of their task: a row that lacks them leaves the family out, with a
+warning where others have them.
+
 Texts are scored without the white space around them; BLEU, chrF and the others take one reference each, which of a
 qa row is its first answer.
 """
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bitsft.evaluation.answers import Answer
 from bitsft.metrics.score import Score, mean_score
+
+logger = logging.getLogger(__name__)
 
 Embedder = str | os.PathLike[str] | Callable[[list[str]], Any]
 Scores = dict[str, dict[str, Score]]
@@ -172,8 +178,8 @@ def _classification_scores(
     if "classification" in wanted:
         texts = [answer.prediction for answer in answers]
         scores |= classification(texts, references, labels=labels)
-    if "likelihood" in wanted and all(answer.likelihoods for answer in answers):
-        measured = [answer.likelihoods for answer in answers]
+    measured = [answer.likelihoods for answer in answers]
+    if "likelihood" in wanted and _all_have("likelihood", "likelihoods of labels", measured):
         how = likelihood_signature(eos=measures_end(list(measured[0])))
         scores |= classification_by_likelihood(measured, references, settings=how)
     return scores
@@ -182,10 +188,24 @@ def _classification_scores(
 def _raft_scores(answers: Sequence[Answer]) -> dict[str, Score]:
     from bitsft.metrics.raft_scores import raft_scores
 
-    with_columns = [answer for answer in answers if "context" in answer.source]
-    if len(with_columns) < len(answers):
+    if not _all_have("raft", "a context", ["context" in answer.source for answer in answers]):
         return {}  # rows that came as prompt and completion: their documents are not known
     return raft_scores([a.prediction for a in answers], [a.source for a in answers])
+
+
+def _all_have(family: str, what: str, values: Sequence[object]) -> bool:
+    """Whether no row lacks what a family needs; said where only some do."""
+    lacking = sum(not value for value in values)
+    if 0 < lacking < len(values):
+        logger.warning(
+            "%d of %d rows lack %s, so the scores %r are left out for all of them: give all rows alike, or "
+            "evaluate these apart",
+            lacking,
+            len(values),
+            what,
+            family,
+        )
+    return lacking == 0
 
 
 def _named(places: Mapping[str, Sequence[int]]) -> str:

@@ -1,5 +1,7 @@
 """score_answers: which scores which rows get, and that they are those of the metrics themselves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -118,6 +120,23 @@ def test_every_text_family_scores_something() -> None:
 def test_likelihoods_that_are_not_there_are_not_scored() -> None:
     without = [answer(0, "긍정", "긍정", task="classification", source={"label": "긍정"})]
     assert "likelihood_accuracy" not in score_answers(without)["classification"]
+
+
+def test_a_family_that_one_row_leaves_out_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    unmeasured = replace(LABELLED[1], likelihoods={})
+    scores = score_answers([LABELLED[0], unmeasured, LABELLED[2]])
+    assert "likelihood_accuracy" not in scores["classification"]
+    assert "1 of 3 rows lack likelihoods of labels, so the scores 'likelihood'" in caplog.text
+
+    caplog.clear()
+    whole = answer(0, "##Answer: 서울", "서울", task="raft", source=RAFT)
+    scores = score_answers([whole, replace(whole, row=1, source={}), replace(whole, row=2)])
+    assert "raft" not in scores
+    assert "1 of 3 rows lack a context, so the scores 'raft'" in caplog.text
+
+    caplog.clear()
+    score_answers([replace(whole, source={})])  # none has it: there is nothing to compare with
+    assert caplog.text == ""
 
 
 def test_more_classes_than_occur() -> None:
