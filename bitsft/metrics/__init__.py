@@ -3,7 +3,7 @@
 Pure functions: `rouge`, `bleu`, `chrf`, `meteor`, `cosine_similarity`, `exact_match`, `char_f1`; of a
 task `classification`, `confusion_matrix`, `raft_scores`, `answer_shape`. The same for `evaluate`:
 `Rouge`, `Bleu`, `Chrf`, `Meteor`, `CosineSimilarity`, `ExactMatch`, `CharF1`, `Classification`,
-`AnswerShape`. With a model: `log_likelihoods`, `label_likelihoods` (scored by
+`AnswerShape`, `Raft`. With a model: `log_likelihoods`, `label_likelihoods` (scored by
 `classification_by_likelihood`), `bits_per_byte`. During training: `GenerationMetricsCallback`; by
 hand: `generate_completions`.
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         CosineSimilarity,
         ExactMatch,
         Meteor,
+        Raft,
         Rouge,
     )
 
@@ -54,6 +55,7 @@ _LAZY = {
     "CharF1": "bitsft.metrics.evaluate_metrics",
     "Classification": "bitsft.metrics.evaluate_metrics",
     "AnswerShape": "bitsft.metrics.evaluate_metrics",
+    "Raft": "bitsft.metrics.evaluate_metrics",
 }
 
 __all__ = [
@@ -67,6 +69,7 @@ __all__ = [
     "ExactMatch",
     "GenerationMetricsCallback",
     "Meteor",
+    "Raft",
     "Rouge",
     "Score",
     "answer_shape",

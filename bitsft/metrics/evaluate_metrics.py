@@ -13,7 +13,7 @@ one process; gather the texts first). Settings of the pure functions go to the c
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import datasets
@@ -24,6 +24,7 @@ from bitsft.metrics.classification import classification
 from bitsft.metrics.cosine import cosine_similarity
 from bitsft.metrics.korquad import char_f1, exact_match
 from bitsft.metrics.meteor import meteor
+from bitsft.metrics.raft_scores import raft_scores
 from bitsft.metrics.rouge_scores import rouge
 from bitsft.metrics.sacrebleu_scores import bleu, chrf
 from bitsft.metrics.score import Score
@@ -35,6 +36,17 @@ _SEVERAL = datasets.Features(
     {
         "predictions": datasets.Value("string"),
         "references": datasets.Sequence(datasets.Value("string")),
+    }
+)
+_RAFT = datasets.Features(
+    {
+        "predictions": datasets.Value("string"),
+        "references": {
+            "question": datasets.Value("string"),
+            "context": datasets.Sequence(datasets.Value("string")),
+            "answer": datasets.Value("string"),
+            "oracle_context": datasets.Value("string"),
+        },
     }
 )
 _INPUTS = "predictions: list of strings; references: list of strings, one per prediction."
@@ -139,3 +151,40 @@ class AnswerShape(_FunctionMetric):
 
     function = staticmethod(answer_shape)
     citation_text = "Welleck et al. 2020, https://arxiv.org/abs/1908.04319"
+
+
+class Raft(_FunctionMetric):
+    """`bitsft.metrics.raft_scores` for `evaluate`; the references are the rows, in any shape that it reads."""
+
+    function = staticmethod(raft_scores)
+    citation_text = "Zhang et al. 2024, https://arxiv.org/abs/2403.10131"
+    features = [_RAFT]
+
+    def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
+        """As in evaluate; the rows are brought into one shape, since a table has one set of columns.
+
+        Raises:
+            ValueError: When a row cannot be read (a `RowError` with its number in the batch).
+        """
+        rows = None if references is None else _raft_rows(references)
+        super().add_batch(predictions=predictions, references=rows, **kwargs)
+
+    def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
+        """As in evaluate, for one answer and its row."""
+        rows = None if reference is None else _raft_rows([reference])[0]
+        super().add(prediction=prediction, reference=rows, **kwargs)
+
+
+def _raft_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    from bitsft.data.check.raft import RaftRow  # brings pydantic
+
+    read = [RaftRow.from_raw(row, number) for number, row in enumerate(rows)]
+    return [
+        {
+            "question": row.question,
+            "context": list(row.documents),
+            "answer": row.answer,
+            "oracle_context": row.oracle or "",  # evaluate takes no None for a text
+        }
+        for row in read
+    ]

@@ -1,11 +1,13 @@
 """RAFT scores: each row decided by hand, in the paper's notation and gorilla's."""
 
 import unicodedata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from bitsft.metrics import Raft
 from bitsft.metrics.raft_scores import raft_scores
 
 ORACLE = "서울은 대한민국의 수도이다.\n인구는 약 천만 명이다."
@@ -31,6 +33,30 @@ def of(text: str, **values: Any) -> dict[str, float]:
     """The scores of one answer; NaN where a score leaves the row out."""
     scores = raft_scores([text], [row(**values)])
     return {name.removeprefix("raft_"): float(score.rows[0]) for name, score in scores.items()}
+
+
+def test_as_a_metric_of_evaluate(tmp_path: Path) -> None:
+    gorilla = {
+        "question": "대한민국의 수도는?",
+        "context": {"title": [["a", "b"]], "sentences": [[DISTRACTOR, ORACLE]]},
+        "oracle_context": ORACLE,
+        "cot_answer": "##Reason: 문서에 있다. ##Answer: 서울",
+        "instruction": "",
+        "type": "general",
+        "id": "seed_0",
+    }
+    unknown = {"question": "수도는?", "context": DISTRACTOR, "answer": "부산"}  # no oracle
+    rows = [row(), gorilla, unknown]
+    texts = [quoting(ORACLE), quoting(DISTRACTOR), quoting(DISTRACTOR)]
+    metric = Raft(cache_dir=str(tmp_path))
+    metric.add_batch(predictions=texts[:2], references=rows[:2])
+    metric.add(prediction=texts[2], reference=rows[2])
+    values = metric.compute()
+    assert values == {name: score.value for name, score in raft_scores(texts, rows).items()}
+    assert values["raft_answer_correct"] == pytest.approx(2 / 3)
+    assert values["raft_quotes_verbatim"] == values["raft_distractor_quoted"] == 0.5
+    with pytest.raises(ValueError, match="question"):
+        metric.add_batch(predictions=["a"], references=[{"context": "b", "answer": "c"}])
 
 
 @pytest.mark.parametrize(
