@@ -1,6 +1,5 @@
 """A comparison's table for a terminal: columns that line up, Korean names included."""
 
-import unicodedata
 from collections.abc import Sequence
 
 from bitsft.comparison.comparison import Comparison
@@ -14,6 +13,7 @@ from bitsft.comparison.words import (
     shown,
     shown_change,
 )
+from bitsft.pages.columns import columns_of, padded
 from bitsft.pages.visible import cut, visible
 
 
@@ -26,7 +26,7 @@ def comparison_as_text(comparison: Comparison, *, details: bool = False) -> str:
     """
     blocks = []
     for key, lines in comparison.table.items():
-        title = _plain(part_title(key, lines[0].rows))
+        title = _plain(part_title(key, max(line.rows for line in lines)))
         main = [line for line in lines if details or not is_detail(line.metric)]
         blocks.append(f"{title}\n{_table(main or lines)}")
     for key, changes in comparison.changes.items():
@@ -61,23 +61,15 @@ def _table(lines: Sequence[Line]) -> str:
                 line.verdict,
             )
         )
-    widths = [max(map(_columns, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(columns_of, column)) for column in zip(*rows, strict=True)]
     last = len(widths) - 1
     return "\n".join(
         "  ".join(
-            _padded(cell, widths[at], left=at in (0, last)) for at, cell in enumerate(row)
+            padded(cell, widths[at], to_the_right=at not in (0, last))
+            for at, cell in enumerate(row)
         ).rstrip()
         for row in rows
     )
-
-
-def _padded(text: str, width: int, *, left: bool) -> str:
-    space = " " * (width - _columns(text))
-    return text + space if left else space + text
-
-
-def _columns(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
 
 
 def _plain(text: str) -> str:

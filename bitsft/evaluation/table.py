@@ -1,9 +1,8 @@
 """An evaluation as a table for the terminal: what was evaluated, and each score with its 95 % interval."""
 
-import unicodedata
-
 from bitsft.evaluation.evaluation import Evaluation, intervals
 from bitsft.evaluation.held_out import HELD_OUT
+from bitsft.pages.columns import columns_of, padded
 
 _DETAILS = ("_recall", "_precision")
 _GOALS = {"higher": "higher is better", "lower": "lower is better", "none": ""}
@@ -34,9 +33,9 @@ def evaluation_table(evaluation: Evaluation, *, details: bool = False) -> str:
             for name, score in shown.items()
         ]
         lines += ["", f"{key} ({rows:,} {unit})"]
-        widths = [max(map(_width, column)) for column in list(zip(*cells, strict=True))[:3]]
+        widths = [max(map(columns_of, column)) for column in list(zip(*cells, strict=True))[:3]]
         for name, value, interval, goal in cells:
-            line = f"  {_padded(name, widths[0])}  {value:>{widths[1]}}  {interval:<{widths[2]}}  {goal}"
+            line = f"  {padded(name, widths[0])}  {value:>{widths[1]}}  {interval:<{widths[2]}}  {goal}"
             lines.append(line.rstrip())
         if rows < _FEW_ROWS:
             lines.append(f"  fewer than {_FEW_ROWS} {unit}: the intervals are too narrow")
@@ -81,11 +80,3 @@ def _number(value: float) -> str:
 def _interval(ends: tuple[float | None, float | None]) -> str:
     low, high = ends
     return "" if low is None or high is None else f"[{_number(low)}, {_number(high)}]"
-
-
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

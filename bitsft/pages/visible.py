@@ -12,6 +12,8 @@ subset of HTML in them (`<b>`, `<a href>`, entities), which `chart_label` escape
 import re
 import unicodedata
 
+from bitsft.pages.columns import columns_of
+
 # Controls but for tab and line feed, soft hyphen, zero width, direction, line and paragraph separators,
 # surrogates, byte order mark, interlinear marks, non-characters.
 _HIDDEN = re.compile(
@@ -45,10 +47,10 @@ def syllable_start(text: str, position: int) -> int:
 
 
 def cut_to_columns(text: str, columns: int) -> str:
-    """Return as much of a text as fits, a wide (East Asian) character taking two columns."""
+    """Return as much of a text as fits into so many columns (`columns_of`)."""
     used = 0
     for position, character in enumerate(text):
-        used += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        used += columns_of(character)
         if used > columns:
             return cut(text, position)
     return text

@@ -7,10 +7,11 @@ escaped, so that a table stays one.
 import re
 from collections.abc import Sequence
 
+from bitsft.pages.columns import columns_of, padded
 from bitsft.pages.visible import visible
 from bitsft.runs import wording
 from bitsft.runs.record import RunRecord
-from bitsft.runs.text_table import columns_of, text_table
+from bitsft.runs.text_table import text_table
 
 Line = tuple[str, str]
 _NOT_SHOWN = ("output_dir", "run_name")
@@ -90,9 +91,7 @@ def escaped(text: str) -> str:
 
 def _text_lines(lines: Sequence[Line]) -> str:
     widest = max(columns_of(name) for name, _ in lines)
-    return "\n".join(
-        f"  {name}{' ' * (widest - columns_of(name))}  {visible(value)}" for name, value in lines
-    )
+    return "\n".join(f"  {padded(name, widest)}  {visible(value)}" for name, value in lines)
 
 
 def _head(run: RunRecord) -> list[Line]:

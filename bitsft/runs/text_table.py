@@ -1,24 +1,16 @@
 """Tables for a terminal, whose columns stand under each other in Korean, too.
 
-A wide East Asian character takes two columns (Unicode Standard Annex 11), a combining mark none. Where a table
-is wider than the terminal, its widest text columns are cut and end in "…"; numbers never are.
+The widths are those of `bitsft.pages.columns`. Where a table is wider than the terminal, its widest text columns are cut and end in "…"; numbers never are.
 """
 
 import unicodedata
 from collections.abc import Collection, Sequence
 
+from bitsft.pages.columns import columns_of, padded
 from bitsft.pages.visible import visible
 
 _NARROWEST = 6
 _GAP = "  "
-
-
-def columns_of(text: str) -> int:
-    """How many columns of a terminal a text takes."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )
 
 
 def text_table(
@@ -45,7 +37,7 @@ def text_table(
         widths = _fitted(widths, [n for n in range(len(header)) if n not in right], width)
     return "\n".join(
         _GAP.join(
-            _set(cut_to_width(cell, widths[n]), widths[n], to_the_right=n in right)
+            padded(cut_to_width(cell, widths[n]), widths[n], to_the_right=n in right)
             for n, cell in enumerate(line)
         ).rstrip()
         for line in lines
@@ -77,8 +69,3 @@ def _fitted(widths: list[int], flexible: list[int], width: int) -> list[int]:
 
 def _one_line(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(visible(text).split()))
-
-
-def _set(text: str, width: int, *, to_the_right: bool) -> str:
-    space = " " * (width - columns_of(text))
-    return space + text if to_the_right else text + space

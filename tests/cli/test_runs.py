@@ -124,7 +124,7 @@ def test_check(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_it_fits_the_terminal(
     runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bitsft.runs.text_table import columns_of
+    from bitsft.pages.columns import columns_of
 
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "40")

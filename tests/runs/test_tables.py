@@ -6,18 +6,16 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bitsft.pages.columns import columns_of
 from bitsft.runs import wording
 from bitsft.runs.overview import main_scores, runs_csv, runs_table
 from bitsft.runs.sheet import as_markdown, as_text
-from bitsft.runs.text_table import columns_of, cut_to_width, text_table
+from bitsft.runs.text_table import cut_to_width, text_table
 
 from .conftest import MakeRun
 
 
 def test_width_of_texts() -> None:
-    assert columns_of("한글 ab") == 7
-    assert columns_of("\u1112\u1161\u11ab") >= 2, "decomposed, before it is composed for a table"
-    assert columns_of("e\u0301") == 1
     assert cut_to_width("한글이다", 8) == "한글이다"
     assert cut_to_width("한글이다", 7) == "한글이…"
     assert cut_to_width("한글이다", 6) == "한글…"
