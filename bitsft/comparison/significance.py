@@ -25,7 +25,7 @@ about another training run. With n rows no p is below 2/2^n, so fewer than 6 row
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bitsft.metrics.score import Statistics, resampled
+from bitsft.metrics.score import Statistics, join_tables, resampled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,20 +61,14 @@ def paired_p_values(
     rows = _check_tables(base, tuned)
     if not base:
         return []
-    own = np.concatenate([one.table for one in base], axis=1)
-    others = np.concatenate([one.table for one in tuned], axis=1)
+    (own, others), columns = join_tables(base, tuned)
     own_sums, other_sums, moved = own.sum(axis=0), others.sum(axis=0), others - own
-    columns = np.cumsum([one.table.shape[1] for one in base])[:-1]
-    observed = _differences(base, np.split(own_sums, columns), np.split(other_sums, columns))
+    observed = _differences(base, own_sums, other_sums, columns)
     reached = np.zeros(len(base), np.int64)
     tried = 0
     for swaps in _swaps(rows, trials, seed):
         shift = swaps @ moved
-        found = _differences(
-            base,
-            np.split(own_sums + shift, columns, axis=-1),
-            np.split(other_sums - shift, columns, axis=-1),
-        )
+        found = _differences(base, own_sums + shift, other_sums - shift, columns)
         for place, (size, least) in enumerate(zip(found, observed, strict=True)):
             reached[place] += int((size >= least * (1 - _ROUNDING) - 1e-12).sum())
         tried += len(swaps)
@@ -165,13 +159,17 @@ def _swaps(rows: int, trials: int, seed: int) -> "Iterator[np.ndarray]":
 
 
 def _differences(
-    metrics: Sequence[Statistics], own: "list[np.ndarray]", others: "list[np.ndarray]"
+    metrics: Sequence[Statistics],
+    own: "np.ndarray",
+    others: "np.ndarray",
+    columns: Sequence[slice],
 ) -> "list[np.ndarray]":
+    """For each metric |other - own|, from its columns of the sums [..., k]."""
     import numpy as np
 
     return [
-        np.abs(one.of_sums(theirs) - one.of_sums(ours))
-        for one, ours, theirs in zip(metrics, own, others, strict=True)
+        np.abs(one.of_sums(others[..., part]) - one.of_sums(own[..., part]))
+        for one, part in zip(metrics, columns, strict=True)
     ]
 
 

@@ -139,11 +139,12 @@ def _scores(
     # a row's line: for each class, whether it is a hit, is predicted, is true; the cell of the confusion matrix
     # that the row falls into, in 3·L numbers instead of L·(L + 1)
     cells = np.stack([is_true & is_predicted, is_predicted, is_true], axis=1).astype(np.float64)
+    lines = cells.reshape(len(true), -1)  # one table, which the scores over all classes share
     signature = f"labels:{_named(labels)}|{how}"
     scores: dict[str, Score] = {}
 
     def add(name: str, table: "np.ndarray", of_sums: Of, rows: "np.ndarray", how: str) -> None:
-        statistics = Statistics(table.reshape(len(true), -1), of_sums)
+        statistics = Statistics(table, of_sums)
         scores[prefix + name] = Score(prefix + name, statistics.value(), how, rows, statistics)
 
     scores[prefix + "accuracy"] = mean_score(prefix + "accuracy", true == predicted, signature)
@@ -152,13 +153,13 @@ def _scores(
     for name, of_cells in _MEASURES.items():
         add(
             f"macro_{name}",
-            cells,
+            lines,
             _over_classes(of_cells, _mean),
             nothing,
             f"{signature}|avg:macro",
         )
     weighted = _over_classes(_f1, _weighted_mean)
-    add("weighted_f1", cells, weighted, nothing, f"{signature}|avg:weighted")
+    add("weighted_f1", lines, weighted, nothing, f"{signature}|avg:weighted")
     if per_class:
         for number, label in enumerate(labels):
             table = cells[:, :, number]

@@ -131,6 +131,27 @@ class Score:
         return self.statistics
 
 
+def rows_counted(score: Score) -> int | None:
+    """How many rows a score is over: those that it leaves out (of quotes, a row without one) do not count.
+
+    Args:
+        score: A score. What it leaves out is NaN in `rows`, and, where it says nothing of single rows, a line of
+            zeros in its table.
+
+    Returns:
+        Their number; None where the score does not know its rows.
+    """
+    import numpy as np
+
+    if score.rows is not None:
+        scored = ~np.isnan(score.rows)
+        if scored.any() or score.statistics is None:
+            return int(scored.sum())
+    if score.statistics is None:
+        return None
+    return int(score.statistics.table.any(axis=1).sum())
+
+
 def mean_score(
     name: str, rows: "Sequence[float] | np.ndarray", signature: str, *, goal: Goal = "higher"
 ) -> Score:
@@ -205,13 +226,39 @@ def resampled(
     if rows == 0:
         raise ValueError("no rows to draw from")
     generator = np.random.default_rng(seed)
-    joined = np.concatenate([one.table for one in statistics], axis=1)
+    (joined,), columns = join_tables(statistics)
     at_once = max(1, _DRAWN_AT_ONCE // rows)
     sums = []
     for start in range(0, resamples, at_once):
         draws = generator.integers(rows, size=(min(at_once, resamples - start), rows))
         counts = np.stack([np.bincount(draw, minlength=rows) for draw in draws])
         sums.append(counts.astype(np.float64) @ joined)
-    columns = np.cumsum([one.table.shape[1] for one in statistics])[:-1]
-    parts = np.split(np.concatenate(sums), columns, axis=1)
-    return [one.of_sums(part) for one, part in zip(statistics, parts, strict=True)]
+    found = np.concatenate(sums)
+    return [one.of_sums(found[:, part]) for one, part in zip(statistics, columns, strict=True)]
+
+
+def join_tables(*sides: Sequence[Statistics]) -> "tuple[list[np.ndarray], list[slice]]":
+    """Tables side by side; one that several metrics share (macro precision, recall and F1) stands there once.
+
+    Args:
+        *sides: Of each model its statistics, one or more, of n rows each; those of the same place belong together
+            and have tables of one shape.
+
+    Returns:
+        For each side float64 [n, k], and for each place the columns in them.
+    """
+    import numpy as np
+
+    columns: dict[tuple[int, ...], slice] = {}  # by id: the arguments keep each table alive
+    tables: list[list[np.ndarray]] = [[] for _ in sides]
+    keys = []
+    width = 0
+    for place in zip(*sides, strict=True):
+        keys.append(tuple(id(one.table) for one in place))
+        if keys[-1] in columns:
+            continue
+        columns[keys[-1]] = slice(width, width + place[0].table.shape[1])
+        width += place[0].table.shape[1]
+        for joined, one in zip(tables, place, strict=True):
+            joined.append(one.table)
+    return [np.concatenate(joined, axis=1) for joined in tables], [columns[key] for key in keys]

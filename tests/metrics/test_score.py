@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from bitsft.metrics import Score, bleu, score
-from bitsft.metrics.score import Statistics, mean_score, ratio_score, resampled
+from bitsft.metrics.classification import classification
+from bitsft.metrics.score import (
+    Statistics,
+    join_tables,
+    mean_score,
+    ratio_score,
+    resampled,
+    rows_counted,
+)
 
 
 def test_prints_name_signature_and_value_on_one_line() -> None:
@@ -185,3 +193,36 @@ def test_what_cannot_be_resampled(lengths: tuple[int, ...], resamples: int, mess
     tables = [Statistics(np.ones((n, 2)), lambda sums: sums[..., 0]) for n in lengths]
     with pytest.raises(ValueError, match=message):
         resampled(tables, resamples)
+
+
+def test_a_table_that_metrics_share_is_joined_once_and_no_value_changes() -> None:
+    scores = classification(["긍정", "부정", "긍정", "글쎄"], ["긍정", "긍정", "부정", "부정"])
+    shared = [scores[f"macro_{name}"].statistics for name in ("precision", "recall", "f1")]
+    statistics = [scores["accuracy"].statistics, *shared, scores["weighted_f1"].statistics]
+    found = [one for one in statistics if one is not None]
+    (joined,), columns = join_tables(found)
+    assert joined.shape == (4, 2 + 6)  # the mean's two, and three for each of two labels
+    assert columns == [slice(0, 2), *[slice(2, 8)] * 4]
+    for one, together in zip(found, resampled(found, 50), strict=True):
+        assert together.tolist() == resampled([one], 50)[0].tolist()
+
+
+def test_tables_are_joined_once_only_where_both_sides_share_them() -> None:
+    table, other = np.ones((2, 1)), np.zeros((2, 1))
+    shared = [Statistics(table, np.sum)] * 2
+    apart = [Statistics(table, np.sum), Statistics(other, np.sum)]
+    (one, two), columns = join_tables(shared, apart)
+    assert one.tolist() == [[1, 1]] * 2 and two.tolist() == [[1, 0]] * 2
+    assert columns == [slice(0, 1), slice(1, 2)]
+
+
+def test_rows_that_a_score_leaves_out_are_not_counted() -> None:
+    assert rows_counted(mean_score("m", [0, 1, 0], "s")) == 3
+    quotes = ratio_score("q", [0, 0, 1], [0, 1, 1], "s")
+    left_out = np.array([np.nan, 0, 1])
+    assert rows_counted(Score("q", 0.5, "s", left_out, quotes.statistics)) == 2
+    none = ratio_score("q", [0, 0], [0, 0], "s")
+    assert rows_counted(Score("q", 0, "s", np.full(2, np.nan), none.statistics)) == 0
+    macro = classification(["긍정", "부정"], ["긍정", "긍정"])["macro_f1"]
+    assert np.isnan(macro.rows).all() and rows_counted(macro) == 2
+    assert rows_counted(Score("m", 0.5, "s")) is None
