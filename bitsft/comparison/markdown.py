@@ -41,7 +41,7 @@ def comparison_as_markdown(comparison: Comparison, *, heading: int = 2) -> str:
     blocks += [f"> **Note.** {escaped(note)}" for note in comparison.notes]
     below = "#" * (heading + 1)
     for key, lines in comparison.table.items():
-        blocks.append(f"{below} {escaped(part_title(key, lines[0].rows))}")
+        blocks.append(f"{below} {escaped(part_title(key, max(line.rows for line in lines)))}")
         main = [line for line in lines if not is_detail(line.metric)]
         details = [line for line in lines if is_detail(line.metric)]
         if main:

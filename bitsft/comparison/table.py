@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from bitsft.comparison.significance import holm, middle, paired_p_values, paired_values
 from bitsft.comparison.words import is_detail
 from bitsft.evaluation.held_out import HELD_OUT
-from bitsft.metrics.score import Goal, Score, Statistics
+from bitsft.metrics.score import Goal, Score, Statistics, rows_counted
 
 if TYPE_CHECKING:
     from bitsft.evaluation.evaluation import Evaluation
@@ -48,7 +48,8 @@ class Line:
         adjusted_p: The same, adjusted for the number of metrics tested beside it.
         goal: Which direction is better.
         verdict: What the test says, see above.
-        rows: How many rows it is over.
+        rows: How many rows it is over, without those that it leaves out; where the two sides leave out different
+            ones (of quotes, answers without one), the fewer.
         signature: Of the metric, the same on both sides.
     """
 
@@ -154,7 +155,7 @@ def table_of(
                 adjusted_p=adjusted.get(name),
                 goal=ours[name].goal,
                 verdict=_verdict(b - a, adjusted.get(name), ours[name].goal),
-                rows=_count(ours[name], base.rows_of(key)),
+                rows=_count(ours[name], theirs[name], base.rows_of(key)),
                 signature=ours[name].signature,
             )
         )
@@ -177,8 +178,9 @@ def _texts(one: "Evaluation") -> tuple[int, ...]:
     return () if one.held_out is None else one.held_out.bytes
 
 
-def _count(score: Score, rows: Sequence[int]) -> int:
-    return len(rows) if score.statistics is None else len(score.statistics.table)
+def _count(ours: Score, theirs: Score, rows: Sequence[int]) -> int:
+    counted = [rows_counted(score) for score in (ours, theirs)]
+    return min(len(rows) if count is None else count for count in counted)
 
 
 def can_be_tested(ours: Score, theirs: Score) -> bool:

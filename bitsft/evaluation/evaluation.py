@@ -12,7 +12,7 @@ scores.json holds
      "scores": {"all": {"rouge1": {"value", "low", "high", "signature", "goal", "rows"}, ...}, "raft": {...}}}
 
 where `low` and `high` are the ends of the 95 % interval (null where a score knows no rows) and `rows` is how many
-rows it is over; a value that is not finite (the perplexity of a diverged model) is null. The scores in memory are made anew from the answers when a folder is loaded: they hold each
+rows it is over, without those that it leaves out; a value that is not finite (the perplexity of a diverged model) is null. The scores in memory are made anew from the answers when a folder is loaded: they hold each
 row's own score, which the file does not.
 """
 
@@ -30,7 +30,7 @@ from bitsft.evaluation.held_out import HELD_OUT, HELD_OUT_FILE, HeldOut, read_he
 from bitsft.evaluation.scoring import ALL as ALL
 from bitsft.evaluation.scoring import Embedder as Embedder
 from bitsft.evaluation.scoring import rows_by_task, score_answers
-from bitsft.metrics.score import Score, resampled
+from bitsft.metrics.score import Score, resampled, rows_counted
 
 PREDICTIONS = "predictions.jsonl"
 SCORES = "scores.json"
@@ -85,6 +85,7 @@ class Evaluation:
         rows = self._count(key)
         part = self.scores[key]
         ends = intervals(part)
+        counted = {name: rows_counted(score) for name, score in part.items()}
         return {
             name: {
                 "value": score.value if math.isfinite(score.value) else None,
@@ -92,7 +93,7 @@ class Evaluation:
                 "high": ends[name][1],
                 "signature": score.signature,
                 "goal": score.goal,
-                "rows": rows,
+                "rows": rows if counted[name] is None else counted[name],
             }
             for name, score in part.items()
         }

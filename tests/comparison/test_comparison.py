@@ -2,10 +2,11 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from bitsft.comparison import compare
-from bitsft.metrics.score import Score
+from bitsft.metrics.score import Score, Statistics, mean_score
 from tests.comparison.evaluations import answer, evaluation, scored, simple
 
 
@@ -217,3 +218,19 @@ def test_settings_out_of_range_are_refused() -> None:
         compare(base, tuned, regression=-0.1)
     with pytest.raises(ValueError, match="resamples=0, trials=10000"):
         compare(base, tuned, resamples=0)
+
+
+def test_rows_of_a_line_are_those_that_neither_side_leaves_out() -> None:
+    def quotes(rows: list[float]) -> Score:
+        table = np.array([[0, 0] if np.isnan(row) else [row, 1] for row in rows], dtype=float)
+        statistics = mean_score("q", [0.0], "s").statistics
+        assert statistics is not None
+        whole = Statistics(table, statistics.of_sums)
+        return Score("q", whole.value(), "s", np.array(rows), whole)
+
+    nan = float("nan")
+    answers = [answer(row) for row in range(3)]
+    base = evaluation(answers, quotes([1, 0, nan]))
+    tuned = evaluation(answers, quotes([nan, 0, nan]))
+    (line,) = compare(base, tuned).table["all"]
+    assert (line.rows, line.base, line.tuned) == (1, 0.5, 0.0)

@@ -138,6 +138,20 @@ def test_the_table(evaluation: Evaluation) -> None:
     assert "  fewer than 30 rows: the intervals are too narrow" in lines
 
 
+def test_rows_without_a_quote_are_not_among_those_of_a_score_of_quotes(tmp_path: Path) -> None:
+    source = {"question": "수도는?", "context": ["수도는 서울이다."], "answer": "서울"}
+    source["oracle_context"] = "수도는 서울이다."
+    quoting = "##begin_quote##수도는 서울이다.##end_quote## ##Answer: 서울"
+    answers = tuple(
+        Answer(row, "수도는?", "서울", said, 3, True, "raft", source=source)
+        for row, said in enumerate([quoting, "##Answer: 서울", "서울"])
+    )
+    scores = score_answers(answers, tokenizer="char", metrics=["raft"])
+    stored = Evaluation("m", answers, scores, "", {"rows": 3}).as_dict()["scores"]["raft"]
+    assert stored["raft_answer_correct"]["rows"] == 3
+    assert stored["raft_quotes_verbatim"]["rows"] == 1
+
+
 @pytest.mark.parametrize("nats", [8000.0, math.inf])  # exp(8006 / 6) is above the largest float64
 def test_a_perplexity_without_end_is_null(nats: float, tmp_path: Path) -> None:
     held = HeldOut((16, 8), (4, 2), (nats, 6.0), HELD.signatures)

@@ -95,7 +95,7 @@ def scores_section(
     for place, (key, lines) in enumerate(parts):
         main = _main_lines(comparison, key)
         details = [line for line in lines if line not in main]
-        rows = text["rows_of"].format(count=number(lines[0].rows))
+        rows = text["rows_of"].format(count=number(max(line.rows for line in lines)))
         heading = f"{formats.part_name(key, text)} ({rows})"
         if main:
             chart = scores_chart(f"scores-{place}", heading, main, models)
