@@ -10,8 +10,9 @@ something. Out of memory is one as well, with what to lower; the batches with th
 that it comes at the start.
 """
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,7 +188,10 @@ def predict(
                 completions = _guarded(write, prompts, model)
             seconds = time.perf_counter() - began
             work.add([len(ids) for ids in prompts], [c.tokens for c in completions], seconds)
-            known = [{}] * len(asked) if likelihoods is None else likelihoods(asked)
+            known: list[dict[str, float]] = [{}] * len(asked)
+            if likelihoods is not None:
+                with _memory_explained(model, prompts, "labels"):
+                    known = likelihoods(asked)
             store.add(
                 [
                     Answer(
@@ -235,14 +239,21 @@ def _store(
 def _guarded(
     write: Callable[[Sequence[list[int]]], Any], prompts: Sequence[list[int]], model: Any
 ) -> Any:
+    with _memory_explained(model, prompts, "answers"):
+        return write(prompts)
+
+
+@contextlib.contextmanager
+def _memory_explained(model: Any, prompts: Sequence[list[int]], what: str) -> Iterator[None]:
+    """Out of memory becomes an error that says what to lower."""
     import torch
 
     try:
-        return write(prompts)
+        yield
     except torch.OutOfMemoryError as error:
         raise ValueError(
             f"the memory of {model.device} is too small for {len(prompts)} prompts of up to {max(map(len, prompts))} "
-            "tokens and their answers: lower --batch-size (batch_size=...), or load in bfloat16 with --dtype"
+            f"tokens and their {what}: lower --batch-size (batch_size=...), or load in bfloat16 with --dtype"
         ) from error
 
 

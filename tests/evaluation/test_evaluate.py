@@ -1,5 +1,6 @@
 """evaluate_model: killed and resumed, finished, refused; what is wrong with rows and models is said."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -227,6 +228,26 @@ def test_nan_logits_are_an_error(
     rows = [{"prompt": "가", "completion": "나"}]
     with pytest.raises(ValueError, match="the logits are NaN after 2 tokens"):
         evaluate_model(tiny_llama, rows, model_options={"tokenizer": tiny_tokenizer}, **OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("place", "what"),
+    [("generation.batch_writer", "answers"), ("label_likelihoods.label_likelihoods", "labels")],
+)
+def test_out_of_memory_is_an_error_with_what_to_lower(
+    place: str, what: str, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    # the writer is made once and then called with each batch
+    instead = (lambda *_, **__: full) if what == "answers" else full
+    module, name = place.split(".")  # the package holds functions of the same names
+    monkeypatch.setattr(importlib.import_module(f"bitsft.metrics.{module}"), name, instead)
+    rows = [{"task": "classification", "text": "재미있다", "label": label} for label in "가나"]
+    said = rf"memory of cpu is too small for 2 prompts .* and their {what}: lower --batch-size"
+    with pytest.raises(ValueError, match=said):
+        evaluate_model(model_folder, rows, **OPTIONS)
 
 
 def test_held_out_texts_alone(
