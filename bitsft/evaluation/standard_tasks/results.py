@@ -1,6 +1,7 @@
 """`StandardResults`: the scores of standard tasks, as a table and as JSON, read from what the harness returns."""
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -74,9 +75,10 @@ class StandardResults:
         return found
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write `as_dict()` to a JSON file, whole or not at all."""
+        """Write `as_dict()` to a JSON file, whole or not at all; a number that is not finite is null there."""
         with atomic_path(path) as part:
-            text = json.dumps(self.as_dict(), ensure_ascii=False, indent=2, allow_nan=True)
+            stored = _finite(self.as_dict())
+            text = json.dumps(stored, ensure_ascii=False, indent=2, allow_nan=False)
             part.write_text(text + "\n", encoding="utf-8")
 
     def __str__(self) -> str:
@@ -131,6 +133,17 @@ def read_scores(results: Mapping[str, Any]) -> tuple[StandardScore, ...]:
                 )
             )
     return tuple(scores)
+
+
+def _finite(value: Any) -> Any:
+    """A value with None for each number in it that JSON has no form for."""
+    if isinstance(value, Mapping):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def _leaves(group: str, grouped: Mapping[str, list[str]]) -> list[str]:
