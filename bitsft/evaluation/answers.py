@@ -76,5 +76,9 @@ def write_answers(answers: Iterable[Answer], path: Path) -> None:
     """Write `predictions.jsonl`, whole or not at all."""
     from bitsft.data.common.atomic import atomic_path
 
-    with atomic_path(path) as part, part.open("w", encoding="utf-8") as file:
+    # half of a surrogate pair has no UTF-8; as \udXXX in a JSON string it comes back
+    with (
+        atomic_path(path) as part,
+        part.open("w", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         file.writelines(answer.as_line() for answer in answers)

@@ -11,6 +11,7 @@ that it comes at the start.
 """
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from bitsft.evaluation.models import LoadedModel
+
+logger = logging.getLogger(__name__)
 
 Likelihoods = Callable[[Sequence[Question]], list[dict[str, float]]]
 """Questions -> for each the log-likelihood of each label; empty for what is no classification."""
@@ -165,6 +168,7 @@ def predict(
     kwargs["logits_processor"] = _with_nan_check(kwargs.get("logits_processor"), loaded.name)
     write = batch_writer(model, loaded.tokenizer, max_new_tokens=max_new_tokens, **kwargs)
     work = Work()
+    broken = 0
     path = None if folder is None else folder / PART
     with (
         _store(path, terms, numbers) as store,
@@ -192,13 +196,14 @@ def predict(
             if likelihoods is not None:
                 with _memory_explained(model, prompts, "labels"):
                     known = likelihoods(asked)
+            broken += sum(whole_text(one.text) != one.text for one in completions)
             store.add(
                 [
                     Answer(
                         question.number,
                         question.row.prompt,
                         question.row.reference,
-                        completion.text,
+                        whole_text(completion.text),
                         completion.tokens,
                         completion.finished,
                         question.task,
@@ -211,7 +216,17 @@ def predict(
             )
             bar.update(len(batch))
             bar.set_postfix_str(f"{work.tokens / work.seconds:.0f} tokens/s", refresh=False)
+        if broken:
+            logger.warning(
+                "%d answers held half of a surrogate pair, which no file and no score takes: U+FFFD stands there",
+                broken,
+            )
         return [store.answers[question.number] for question in questions], work
+
+
+def whole_text(text: str) -> str:
+    """A text with U+FFFD in place of each half of a surrogate pair, which a slow tokenizer may write; pairs are joined."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 class _InMemory:

@@ -2,13 +2,14 @@
 
 Rows of a task become prompt and completion by a formatter, `format_record` by default, as for training. Rows with
 prompt and completion, or with messages, are asked as they are (`bitsft.metrics.eval_rows`); rows with a column text
-and nothing else are only read.
+and nothing else are only read. Half of a surrogate pair in what is asked, or in the answer, is refused with its row.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bitsft.data.common.hashing import one_form
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
 from bitsft.evaluation.held_out import HELD_OUT
@@ -79,25 +80,28 @@ def read_questions(
     """
     questions: list[Question] = []
     texts: list[str] = []
-    sources: list[str] = []
+    files: list[str] = []
     for record in records:
         row = record.values
         task = row.get("task") if isinstance(row.get("task"), str) else None
         form = form_of(row)
-        if form == "text":
-            texts.append(row["text"])
-            ledger.count_out()
-            continue
         try:
+            if form == "text":
+                _check_whole(row["text"])
+                texts.append(row["text"])
+                ledger.count_out()
+                continue
             _check_task(task)
             asked = row if form == "asked" else {**formatter(row)}
             (read,) = read_eval_rows([asked])
             _check_reference(read)
+            source = {} if form == "asked" else _columns(row, task)
+            _check_whole([vars(read), task, row.get("id"), source])
         except ValueError as error:
             ledger.reject_error(record, error, "format")
             continue
         ledger.count_out()
-        sources.append(record.source)
+        files.append(record.source)
         identity = row.get("id")
         questions.append(
             Question(
@@ -105,11 +109,11 @@ def read_questions(
                 EvalRow(read.prompt, read.reference.strip(), read.tools, read.chat_template_kwargs),
                 task,
                 None if identity is None else str(identity),
-                {} if form == "asked" else _columns(row, task),
+                source,
                 str(record),
             )
         )
-    if len(set(sources)) > 1:
+    if len(set(files)) > 1:
         questions = [
             Question(place, q.row, q.task, q.id, q.source, q.where)
             for place, q in enumerate(questions)
@@ -125,6 +129,16 @@ def _check_task(task: str | None) -> None:
 def _check_reference(row: EvalRow) -> None:
     if not row.reference.strip():
         raise ValueError("the answer is empty, so there is nothing to compare with; drop the row")
+
+
+def _check_whole(value: Any) -> None:
+    # no tokenizer and no score takes it: it would be noticed only after everything was generated
+    try:
+        one_form(value).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            "holds half of a surrogate pair, for it was cut in the middle of a character; repair it"
+        ) from error
 
 
 def _columns(row: Mapping[str, Any], task: str | None) -> dict[str, Any]:

@@ -59,7 +59,10 @@ class UnfinishedAnswers:
         from bitsft.data.common.atomic import atomic_path
 
         # Written anew, so that nothing torn stays in it.
-        with atomic_path(self.path) as part, part.open("w", encoding="utf-8") as file:
+        with (
+            atomic_path(self.path) as part,
+            part.open("w", encoding="utf-8", errors="backslashreplace") as file,
+        ):
             file.write(json.dumps(self.terms, ensure_ascii=False) + "\n")
             file.writelines(answer.as_line() for answer in self.answers.values())
         self._file = self.path.open("ab", buffering=0)

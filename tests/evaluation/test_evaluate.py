@@ -250,6 +250,23 @@ def test_out_of_memory_is_an_error_with_what_to_lower(
         evaluate_model(model_folder, rows, **OPTIONS)
 
 
+def test_half_of_a_surrogate_pair_in_an_answer_is_replaced_and_said(
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    said = iter(["서울\ud83d이다", "\ud83d\ude00"])  # half of a pair, and both halves apart
+    monkeypatch.setattr(
+        PreTrainedTokenizerFast, "decode", lambda *_, **__: next(said), raising=True
+    )
+    rows = [{"prompt": "가", "completion": "나"}, {"prompt": "다", "completion": "라"}]
+    evaluation = evaluate_model(model_folder, rows, tmp_path / "out", **OPTIONS)
+    assert sorted(one.prediction for one in evaluation.answers) == ["서울\ufffd이다", "😀"]
+    assert "answers held half of a surrogate pair" in caplog.text
+    assert load_evaluation(tmp_path / "out").scores == evaluation.scores
+
+
 def test_held_out_texts_alone(
     model_folder: Path, tmp_path: Path, tiny_llama: LlamaForCausalLM
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bitsft.evaluation import Answer, Evaluation, load_evaluation, score_answers
+from bitsft.evaluation.answers import read_answers, write_answers
 from bitsft.evaluation.evaluation import intervals
 from bitsft.evaluation.held_out import HeldOut
 from bitsft.evaluation.table import evaluation_table
@@ -49,6 +50,12 @@ def test_comes_back_as_it_was(evaluation: Evaluation, tmp_path: Path) -> None:
         "predictions.jsonl",
         "scores.json",
     ]
+
+
+def test_half_of_a_surrogate_pair_comes_back_from_the_file(tmp_path: Path) -> None:
+    answer = Answer(0, "질문 \ud83d", "답", "\udc00 말", 1, True)
+    write_answers([answer], tmp_path / "predictions.jsonl")
+    assert read_answers(tmp_path / "predictions.jsonl") == [answer]
 
 
 def test_scores_json(evaluation: Evaluation, tmp_path: Path) -> None:

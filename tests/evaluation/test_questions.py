@@ -44,3 +44,28 @@ def test_a_task_that_would_take_the_place_of_other_scores_is_refused(task: str) 
     questions, _ = read_questions(records, dict, ledger)
     assert [question.task for question in questions] == ["mine"]
     assert f"the task '{task}' is the name of other scores" in str(ledger.rejected_rows[0])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "수도는 \ud83d?", "completion": "서울"},
+        {"prompt": "수도는?", "completion": "서울\udc00"},
+        {
+            "messages": [
+                {"role": "user", "content": "\ud83d"},
+                {"role": "assistant", "content": "서울"},
+            ]
+        },
+        {"prompt": "수도는?", "completion": "서울", "id": "\ud83d"},
+        {"text": "서울은 \ud83d"},
+    ],
+)
+def test_half_of_a_surrogate_pair_is_refused_with_its_row(row: dict[str, Any]) -> None:
+    ledger = Ledger()
+    whole = {"text": "서울 😀"} if "text" in row else {"prompt": "수도는 😀?", "completion": "서울"}
+    records = [Record(one, "a.jsonl", number) for number, one in enumerate((row, whole))]
+    questions, texts = read_questions(records, dict, ledger)
+    assert len(questions) + len(texts) == 1
+    assert (ledger.rows_rejected, ledger.rejected_rows[0].row_number) == (1, 0)
+    assert "half of a surrogate pair" in str(ledger.rejected_rows[0])
