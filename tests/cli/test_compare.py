@@ -103,6 +103,11 @@ def test_two_models_are_evaluated_and_compared(
     assert caplog.text.count("all rows are answered already, so nothing is generated") == 2
     assert (out / "comparison.md").read_bytes() == text
 
+    # a finished evaluation in the place of the first model
+    mixed = ["compare", str(out / "base"), models[1], *arguments[3:], "--no-report"]
+    assert main(mixed) == 0
+    assert (out / "comparison.md").read_bytes() == text
+
 
 def test_two_finished_evaluations_need_no_data(
     tmp_path: Path, evaluations: list[str], capsys: pytest.CaptureFixture[str]
