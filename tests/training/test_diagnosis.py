@@ -268,6 +268,18 @@ def test_a_layer_may_rest_when_the_schedule_has_run_out() -> None:
     assert watch.frozen(layers, 5e-5, arguments(), None) is None
 
 
+def test_a_layer_may_rest_at_the_end_of_a_schedule_that_was_resumed() -> None:
+    callback = DiagnosisCallback()
+    args, state = arguments(learning_rate=1e-3), TrainerState()
+    state.log_history = [{"step": 10, "loss": 5.0, "learning_rate": 1e-3}]
+    callback.on_train_begin(args, state, TrainerControl())
+    layers = {"up": layer_with([[1.0, -1.0]])}
+    for step in range(20, 101, 10):
+        callback._watch.note_gradients(layers)
+        callback._watch.add(step, 5e-5, {"up": 6})
+    assert callback._watch.suspects == []
+
+
 def flips_by_rate(late: int) -> Finding | None:
     """100 steps at 1e-2 with 10 of 1,000 codes a step, then 30 at 1e-3 with `late` of them."""
     watch = LayerWatch(LayerLimits())

@@ -92,6 +92,9 @@ class DiagnosisCallback(TrainerCallback):
         for logs in state.log_history:  # of the checkpoint that is resumed from
             for finding, name in self._read(args, state, logs, int(logs.get("step", 0))):
                 self._keep(finding, name)
+        # else the end of a schedule, resumed in, would pass for its height
+        highest = max((log.learning_rate for log in self._logs), default=0.0)
+        self._watch = LayerWatch(self._layers, highest)
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -60,12 +60,13 @@ class LayerWatch:
 
     Args:
         limits: The thresholds.
+        highest_rate: The highest learning rate so far: that of a checkpoint's log, where training is resumed.
     """
 
-    def __init__(self, limits: LayerLimits) -> None:
+    def __init__(self, limits: LayerLimits, highest_rate: float = 0.0) -> None:
         self._limits = limits
         self._window: deque[tuple[int, dict[str, int]]] = deque()
-        self._highest_rate = 0.0
+        self._highest_rate = highest_rate
         self._usual: dict[str, _Phase] = {}
         self._settled: dict[str, _Phase] = {}
         self._gradients: dict[str, bool] | None = None
