@@ -73,14 +73,25 @@ def score_texts(
         texts: The texts.
         batch_size: Windows per forward pass.
         progress: Show a bar.
+
+    Raises:
+        ValueError: Memory is too small, or as `bits_per_byte`.
     """
+    import torch
+
     from bitsft.metrics.bits_per_byte import bits_per_byte
 
     if not texts:
         return None
-    measured = bits_per_byte(
-        loaded.model, loaded.tokenizer, texts, batch_size=batch_size, progress=progress
-    )
+    try:
+        measured = bits_per_byte(
+            loaded.model, loaded.tokenizer, texts, batch_size=batch_size, progress=progress
+        )
+    except torch.OutOfMemoryError as error:
+        raise ValueError(
+            f"the memory of {loaded.model.device} is too small for {batch_size} held-out texts at once: lower "
+            "--batch-size (batch_size=...), or load in bfloat16 with --dtype"
+        ) from error
     sizes = _table(measured["bits_per_byte"])[:, 1]
     perplexity = _table(measured["perplexity"])
     return HeldOut(

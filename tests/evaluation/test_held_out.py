@@ -1,8 +1,10 @@
 """Held-out texts: read from files, and their numbers kept in one."""
 
+import importlib
 from pathlib import Path
 
 import pytest
+import torch
 
 from bitsft.evaluation.held_out import HeldOut, read_held_out, read_texts, score_texts
 from bitsft.evaluation.models import load_model
@@ -21,6 +23,18 @@ def test_scores_are_those_of_the_metric(model_folder: Path) -> None:
         assert score.goal == "lower"
         assert score.subset([1]).value == pytest.approx(expected[name].subset([1]).value, rel=1e-12)
     assert score_texts(loaded, []) is None
+
+
+def test_out_of_memory_is_an_error_with_what_to_lower(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    module = importlib.import_module("bitsft.metrics.bits_per_byte")
+    monkeypatch.setattr(module, "bits_per_byte", full)
+    with pytest.raises(ValueError, match="memory of cpu is too small for 4 held-out.*--batch-size"):
+        score_texts(load_model(model_folder), ["서울입니다."])
 
 
 def test_numbers_come_back(tmp_path: Path) -> None:
