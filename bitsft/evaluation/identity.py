@@ -69,7 +69,7 @@ def identity_of_model(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerB
 
 
 def identity_of_tokenizer(tokenizer: "PreTrainedTokenizerBase") -> str:
-    """SHA-256, in hex, of what a tokenizer makes of a prompt: vocabulary, chat template, special tokens, fast rules."""
+    """SHA-256, in hex, of what decides a tokenizer's work: vocabulary, chat template, special tokens, fast rules."""
     fast = getattr(tokenizer, "backend_tokenizer", None)  # slow ones have none
     said = {
         "vocabulary": tokenizer.get_vocab(),
@@ -82,8 +82,7 @@ def identity_of_tokenizer(tokenizer: "PreTrainedTokenizerBase") -> str:
 
 
 def _rules(stored: str) -> dict[str, Any]:
-    """How a fast tokenizer cuts a text; how it pads and truncates is a state, which each call may change."""
+    """How a fast tokenizer cuts and joins a text; how it pads and truncates is a state, which each call may change."""
     rules = json.loads(stored)
-    return {
-        name: rules.get(name) for name in ("normalizer", "pre_tokenizer", "post_processor", "model")
-    }
+    names = ("normalizer", "pre_tokenizer", "post_processor", "model", "decoder")
+    return {name: rules.get(name) for name in names}

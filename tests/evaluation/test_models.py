@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from tokenizers import decoders
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from bitsft import replace_linear_with_bitlinear, save_ternary
@@ -115,7 +116,9 @@ def test_identity_is_of_a_tokenizer_in_memory_too(
     tiny_tokenizer.chat_template = "{{ messages[0]['content'] }}"
     with_template = identity()
     tiny_tokenizer.add_tokens(["한라산"])
-    assert len({first, with_template, identity()}) == 3
+    with_token = identity()
+    tiny_tokenizer.backend_tokenizer.decoder = decoders.Replace("a", "b")
+    assert len({first, with_template, with_token, identity()}) == 4
 
 
 def test_a_model_in_memory(
