@@ -22,7 +22,8 @@ from bitsft.comparison.slices import slices_of
 from bitsft.comparison.table import LeftOut as LeftOut
 from bitsft.comparison.table import Line as Line
 from bitsft.comparison.table import table_of
-from bitsft.evaluation.evaluation import ALL, Evaluation
+from bitsft.evaluation.evaluation import Evaluation
+from bitsft.evaluation.parts import ALL
 
 _FEW_ROWS = 30
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bitsft.comparison.significance import holm, middle, paired_p_values, paired_values
 from bitsft.comparison.words import is_detail
-from bitsft.evaluation.held_out import HELD_OUT
+from bitsft.evaluation.parts import HELD_OUT
 from bitsft.metrics.score import Goal, Score, Statistics, rows_counted
 
 if TYPE_CHECKING:

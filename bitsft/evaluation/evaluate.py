@@ -24,9 +24,10 @@ from bitsft.evaluation.evaluation import (
     load_evaluation,
     read_scores,
 )
-from bitsft.evaluation.held_out import HELD_OUT, HELD_OUT_FILE, HeldOut, score_texts
+from bitsft.evaluation.held_out import HELD_OUT_FILE, HeldOut, score_texts
 from bitsft.evaluation.labels import labels_of, likelihoods_for
 from bitsft.evaluation.models import LoadedModel, load_model
+from bitsft.evaluation.parts import HELD_OUT
 from bitsft.evaluation.predict import Encoded, encode_questions, predict
 from bitsft.evaluation.record import recorded_evaluation, replace_scores
 from bitsft.evaluation.rows import EvalData, read_data

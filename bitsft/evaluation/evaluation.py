@@ -26,8 +26,8 @@ from typing import Any
 
 from bitsft.data.common.atomic import atomic_path
 from bitsft.evaluation.answers import Answer, read_answers, write_answers
-from bitsft.evaluation.held_out import HELD_OUT, HELD_OUT_FILE, HeldOut, read_held_out
-from bitsft.evaluation.scoring import ALL as ALL
+from bitsft.evaluation.held_out import HELD_OUT_FILE, HeldOut, read_held_out
+from bitsft.evaluation.parts import ALL, HELD_OUT
 from bitsft.evaluation.scoring import Embedder as Embedder
 from bitsft.evaluation.scoring import rows_by_task, score_answers
 from bitsft.metrics.score import Score, resampled, rows_counted

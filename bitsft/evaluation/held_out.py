@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from bitsft.evaluation.models import LoadedModel
 
-HELD_OUT = "held_out"
-"""The key of their scores."""
 HELD_OUT_FILE = "held_out.jsonl"
 
 

@@ -12,8 +12,7 @@ from typing import Any, Literal
 from bitsft.data.common.hashing import one_form
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
-from bitsft.evaluation.held_out import HELD_OUT
-from bitsft.evaluation.scoring import ALL
+from bitsft.evaluation.parts import ALL, HELD_OUT
 from bitsft.metrics.eval_rows import EvalRow, read_eval_rows
 
 Formatter = Callable[[Mapping[str, Any]], Mapping[str, Any]]

@@ -31,15 +31,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bitsft.evaluation.answers import Answer
+from bitsft.evaluation.labels import measures_end
+from bitsft.evaluation.parts import ALL
 from bitsft.metrics.score import Score, mean_score
 
 logger = logging.getLogger(__name__)
 
 Embedder = str | os.PathLike[str] | Callable[[list[str]], Any]
 Scores = dict[str, dict[str, Score]]
-
-ALL = "all"
-"""The key of the scores over all rows."""
 
 TEXT_FAMILIES = (*("rouge", "bleu", "chrf", "meteor", "cosine", "exact_match", "char_f1", "shape"),)
 TASK_FAMILIES = {"classification": ("classification", "likelihood"), "raft": ("raft",)}
@@ -169,7 +168,6 @@ def _accepted(answer: Answer) -> list[str]:
 def _classification_scores(
     answers: Sequence[Answer], wanted: Sequence[str], labels: Sequence[str] | None
 ) -> dict[str, Score]:
-    from bitsft.evaluation.labels import measures_end
     from bitsft.metrics.classification import classification, classification_by_likelihood
     from bitsft.metrics.label_likelihoods import likelihood_signature
 

@@ -1,7 +1,7 @@
 """An evaluation as a table for the terminal: what was evaluated, and each score with its 95 % interval."""
 
 from bitsft.evaluation.evaluation import Evaluation, intervals
-from bitsft.evaluation.held_out import HELD_OUT
+from bitsft.evaluation.parts import HELD_OUT
 from bitsft.pages.columns import columns_of, padded
 
 _DETAILS = ("_recall", "_precision")

@@ -7,7 +7,8 @@ from markdown_it import MarkdownIt
 from bitsft.comparison import compare
 from bitsft.comparison.comparison import Comparison
 from bitsft.comparison.markdown import comparison_as_markdown
-from bitsft.evaluation.held_out import HELD_OUT, HeldOut
+from bitsft.evaluation.held_out import HeldOut
+from bitsft.evaluation.parts import HELD_OUT
 from tests.comparison.evaluations import answer, evaluation, scored, simple
 
 _EVIL = "</td></details><script>alert(1)</script>\n\n# x | [a](javascript:b) ![i](http://c) <!-- bitsft compare: end -->"

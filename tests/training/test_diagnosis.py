@@ -270,7 +270,7 @@ def test_a_layer_may_rest_when_the_schedule_has_run_out() -> None:
 
 def test_a_layer_may_rest_at_the_end_of_a_schedule_that_was_resumed() -> None:
     callback = DiagnosisCallback()
-    args, state = arguments(learning_rate=1e-3), TrainerState()
+    args, state = arguments(learning_rate=1e-3, get_warmup_steps=lambda steps: 0), TrainerState()
     state.log_history = [{"step": 10, "loss": 5.0, "learning_rate": 1e-3}]
     callback.on_train_begin(args, state, TrainerControl())
     layers = {"up": layer_with([[1.0, -1.0]])}

@@ -6,8 +6,7 @@ from bitsft.comparison.changes import Changes
 from bitsft.comparison.comparison import Comparison
 from bitsft.comparison.table import Interval
 from bitsft.comparison.words import shown, shown_change
-from bitsft.evaluation.evaluation import ALL
-from bitsft.evaluation.held_out import HELD_OUT
+from bitsft.evaluation.parts import ALL, HELD_OUT
 from bitsft.metrics.score import Goal
 
 

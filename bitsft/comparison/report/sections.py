@@ -20,7 +20,7 @@ from bitsft.comparison.words import (
     shown_change,
 )
 from bitsft.data.fields import shorten
-from bitsft.evaluation.evaluation import ALL
+from bitsft.evaluation.parts import ALL
 from bitsft.pages.blocks import Cards, Figure, Figures, Note, Section, Table
 from bitsft.pages.numbers import number
 
