@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_TOKENIZER_FILES = ("tokeniz*", "vocab*", "merges*", "*.model", "*.tiktoken")
+
 ADAPTER = "adapter_config.json"
 _FETCHED = ("*.jinja", "*.model", "*.txt", "adapter_model.safetensors")
 
@@ -255,13 +257,15 @@ def _tokenizer(source: Any, trust_remote_code: bool, *, named: bool) -> Any:
 
     if isinstance(source, PreTrainedTokenizerBase):
         return source
+    remedy = f"{'Give another' if named else 'Name one'}: --tokenizer FOLDER (tokenizer=...)"
+    is_folder = Path(source).is_dir()
+    if is_folder and not any(any(Path(source).glob(name)) for name in _TOKENIZER_FILES):
+        # transformers 5.0 would make one without a vocabulary, from config.json alone
+        raise FileNotFoundError(f"{source} holds no tokenizer (no such file). {remedy}")
     try:
         return AutoTokenizer.from_pretrained(
-            source, trust_remote_code=trust_remote_code, local_files_only=Path(source).is_dir()
+            source, trust_remote_code=trust_remote_code, local_files_only=is_folder
         )
     except (ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
-        remedy = "Give another" if named else "Name one"
-        raise FileNotFoundError(
-            f"{source} holds no tokenizer ({reason}). {remedy}: --tokenizer FOLDER (tokenizer=...)"
-        ) from error
+        raise FileNotFoundError(f"{source} holds no tokenizer ({reason}). {remedy}") from error
