@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import random
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_the_scores_are_bitsfts_own(
     assert {score.random for score in results.scores if score.task == "questions_koalpaca"} == {
         None
     }
-    assert results.versions["lm_eval"] == "0.4.13"
+    assert results.versions["lm_eval"] == version("lm_eval")
 
     results.write(tmp_path / "standard_tasks.json")
     stored = json.loads((tmp_path / "standard_tasks.json").read_text("utf-8"))
