@@ -52,6 +52,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/data/pipeline.py
 	$(BIN)/python benchmarks/data/near_duplicates.py
 	$(BIN)/python benchmarks/data/near_duplicates_peer.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/evaluation/throughput.py --rows 192 --json benchmarks/evaluation/throughput.json
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
