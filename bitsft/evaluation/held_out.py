@@ -7,14 +7,13 @@ From these three numbers bits per byte and perplexity, their intervals and those
 """
 
 import json
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bitsft.metrics.score import Score, Statistics, ratio_score
+from bitsft.metrics.score import Score
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,14 +42,15 @@ class HeldOut:
     @property
     def scores(self) -> dict[str, Score]:
         """Bits per byte and perplexity; their rows follow the texts."""
-        bits = [value / math.log(2) for value in self.nats]
-        bits_per_byte = ratio_score(
-            "bits_per_byte", bits, self.bytes, self.signatures["bits_per_byte"], goal="lower"
+        from bitsft.metrics.bits_per_byte import likelihood_scores
+
+        return likelihood_scores(
+            self.nats,
+            self.bytes,
+            self.tokens,
+            self.signatures["bits_per_byte"],
+            self.signatures["perplexity"],
         )
-        per_token = ratio_score(
-            "perplexity", self.nats, self.tokens, self.signatures["perplexity"], goal="lower"
-        )
-        return {"bits_per_byte": bits_per_byte, "perplexity": _exponential(per_token)}
 
     def write(self, path: Path) -> None:
         """Write the three numbers of each text, whole or not at all."""
@@ -146,23 +146,3 @@ def _table(score: Score) -> "np.ndarray":
     if score.statistics is None:
         raise ValueError(f"{score.name} came without its statistics")
     return score.statistics.table
-
-
-def _exponential(score: Score) -> Score:
-    """The score whose value is e to the power of another's."""
-    import numpy as np
-
-    if score.statistics is None or score.rows is None:
-        raise ValueError(f"{score.name} came without its statistics")
-    inner = score.statistics.of_sums
-
-    def exponential(values: "np.ndarray") -> "np.ndarray":
-        with np.errstate(over="ignore"):  # a diverged model's perplexity is infinite
-            return np.exp(values)
-
-    def of_sums(sums: "np.ndarray") -> "np.ndarray":
-        return exponential(inner(sums))
-
-    statistics = Statistics(score.statistics.table, of_sums)
-    rows = exponential(score.rows)
-    return Score(score.name, statistics.value(), score.signature, rows, statistics, score.goal)

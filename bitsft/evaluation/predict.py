@@ -26,7 +26,6 @@ from bitsft.evaluation.unfinished import PART, UnfinishedAnswers
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel
 
     from bitsft.evaluation.models import LoadedModel
 
@@ -69,14 +68,14 @@ def encode_questions(
     Raises:
         ValueError: A prompt is too long or empty (with its row), all are too long, or the tokenizer is not the model's.
     """
-    from bitsft.metrics.generation import encode_prompt
+    from bitsft.metrics.generation import encode_prompt, room_for_prompt
 
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens={max_new_tokens}: it must be 1 or more")
     tokenizer = loaded.tokenizer
     kept: list[tuple[Question, list[int]]] = []
     long: list[tuple[Question, int]] = []
-    room = _room(loaded.model, max_new_tokens)
+    room = room_for_prompt(loaded.model, max_new_tokens)
     for question in questions:
         row = question.row
         try:
@@ -152,7 +151,8 @@ def predict(
     """
     from tqdm.auto import tqdm
 
-    from bitsft.metrics.generation import batch_writer, inference_state, seeded
+    from bitsft.metrics.generation import batch_writer
+    from bitsft.metrics.inference_state import inference_state, seeded
     from bitsft.ternary.linear import hold_codes
 
     model, questions = loaded.model, encoded.questions
@@ -286,12 +286,6 @@ def _with_nan_check(given: Any, name: str) -> Any:
             return scores
 
     return LogitsProcessorList([*(given or ()), NanCheck()])
-
-
-def _room(model: "PreTrainedModel", max_new_tokens: int) -> int | None:
-    # not every architecture has a position limit (Mamba, ALiBi), so not every config has this
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    return None if positions is None else positions - max_new_tokens
 
 
 def _too_long(

@@ -91,10 +91,31 @@ def bits_per_byte(
     signature = f"max_length:{max_length}|stride:{stride}|bos:{'+'.join(sorted(starts))}|eos:no"
     if unknown:
         signature += f"|unk:{unknown / sum(tokens):.2%}"
+    return likelihood_scores(
+        nats, sizes, tokens, signature, f"{signature}|tok:{_vocabulary(tokenizer)}"
+    )
+
+
+def likelihood_scores(
+    nats: Sequence[float],
+    sizes: Sequence[int],
+    tokens: Sequence[int],
+    signature: str,
+    perplexity_signature: str,
+) -> dict[str, Score]:
+    """Bits per byte and perplexity of texts whose likelihoods are known.
+
+    Args:
+        nats: Negative log-likelihood of each of n texts.
+        sizes: Bytes of each, in UTF-8.
+        tokens: Predicted tokens of each.
+        signature: Of bits per byte.
+        perplexity_signature: The same with the tokenizer, on which a perplexity depends.
+    """
     bits = [value / math.log(2) for value in nats]
     return {
         "bits_per_byte": ratio_score("bits_per_byte", bits, sizes, signature, goal="lower"),
-        "perplexity": _perplexity(nats, tokens, f"{signature}|tok:{_vocabulary(tokenizer)}"),
+        "perplexity": _perplexity(nats, tokens, perplexity_signature),
     }
 
 
@@ -177,7 +198,7 @@ def _encode(
     )
 
 
-def _perplexity(nats: list[float], tokens: list[int], signature: str) -> Score:
+def _perplexity(nats: Sequence[float], tokens: Sequence[int], signature: str) -> Score:
     import numpy as np
 
     table = np.stack([np.asarray(nats), np.asarray(tokens, np.float64)], axis=1)

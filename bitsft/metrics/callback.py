@@ -34,8 +34,8 @@ from bitsft.metrics.generation import (
     complete,
     decoding_signature,
     encode_prompt,
-    inference_state,
 )
+from bitsft.metrics.inference_state import inference_state
 from bitsft.metrics.rouge_scores import rouge
 from bitsft.metrics.sacrebleu_scores import bleu, chrf
 from bitsft.metrics.score import Score

@@ -8,21 +8,19 @@ itself appends to a string is dropped, since in training the completion stands b
 Batches go from the longest prompts to the shortest, padded on the left by hand, so the tokenizer's
 padding side and pad token are never touched. Generation is greedy unless asked otherwise and stops
 at any EOS of the model's generation config or of the tokenizer. Restored on the way out, after an
-exception too: each module's training flag, activation checkpointing, the RNG of the CPU and of the
-model's CUDA devices. `model.config` and `model.generation_config` are not written to.
+exception too: the model's flags and the random states (`inference_state.py`). `model.config` and `model.generation_config` are not written to.
 
 A prompt that leaves no room for `max_new_tokens` in the model's positions is an error, never cut.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bitsft.metrics.eval_rows import Prompt
+from bitsft.metrics.inference_state import inference_state, seeded
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 # They change the shape of what `generate` returns (one row per prompt is read), or hide settings
@@ -255,44 +253,25 @@ def check_prompt_lengths(
     empty = [row for row, ids in enumerate(encoded) if not ids]
     if empty:
         raise ValueError(f"prompt {empty[0]} has no tokens ({len(empty)} such): nothing to go on")
-    # not every architecture has a position limit (Mamba, ALiBi), so not every config has this
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if positions is None:
+    room = room_for_prompt(model, max_new_tokens)
+    if room is None:
         return
-    room = positions - max_new_tokens
     long = [row for row, ids in enumerate(encoded) if len(ids) > room]
     if long:
         worst = max(long, key=lambda row: len(encoded[row]))
         raise ValueError(
             f"{len(long)} of {len(encoded)} prompts are too long for the model, first prompt "
             f"{long[0]} with {len(encoded[long[0]])} tokens, longest prompt {worst} with "
-            f"{len(encoded[worst])}: its {positions} positions minus max_new_tokens="
-            f"{max_new_tokens} leave {room}. Shorten or drop those rows, or lower max_new_tokens."
+            f"{len(encoded[worst])}: its {room + max_new_tokens} positions minus "
+            f"max_new_tokens={max_new_tokens} leave {room}. Shorten or drop those rows, or lower max_new_tokens."
         )
 
 
-@contextmanager
-def inference_state(model: "torch.nn.Module") -> Iterator[None]:
-    """Evaluation mode without activation checkpointing; every module gets its own flags back.
-
-    `model.train(was_training)` would not do: it also switches on modules that were off (frozen
-    parts). Switching the flags here, rather than through transformers, keeps the user's
-    checkpointing function and `every_n_layers`.
-    """
-    training = [(module, module.training) for module in model.modules()]
-    checkpointed: list[Any] = [
-        module for module in model.modules() if vars(module).get("gradient_checkpointing") is True
-    ]
-    model.eval()
-    try:
-        for module in checkpointed:
-            module.gradient_checkpointing = False
-        yield
-    finally:
-        for module in checkpointed:
-            module.gradient_checkpointing = True
-        for module, flag in training:
-            module.training = flag
+def room_for_prompt(model: "PreTrainedModel", max_new_tokens: int) -> int | None:
+    """How many tokens a prompt may have beside its completion; None where nothing limits them."""
+    # not every architecture has a position limit (Mamba, ALiBi), so not every config has this
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return None if positions is None else positions - max_new_tokens
 
 
 def decoding_signature(
@@ -316,20 +295,6 @@ def decoding_signature(
         settings = {key: value for key, value in settings.items() if key not in _SAMPLING}
     pairs = [f"{key}:{value}" for key, value in sorted(settings.items())]
     return "|".join([f"max_new_tokens:{max_new_tokens}", *pairs])
-
-
-@contextmanager
-def seeded(model: "PreTrainedModel", seed: int) -> Iterator[None]:
-    """Random numbers from `seed` on; the RNG of the CPU and of the model's CUDA devices get their own state back."""
-    import torch
-
-    devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
-    with torch.random.fork_rng(devices=devices):
-        torch.random.default_generator.manual_seed(seed)
-        for device in devices:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
 
 
 def _stop_ids(

@@ -18,7 +18,7 @@ Evaluation mode, no gradients, ternary layers quantize once; the flags of every 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from bitsft.metrics.generation import inference_state
+from bitsft.metrics.inference_state import inference_state
 
 if TYPE_CHECKING:
     import torch

@@ -21,7 +21,7 @@ from bitsft.metrics.generation import (
     complete,
     decoding_signature,
     encode_prompt,
-    inference_state,
+    room_for_prompt,
 )
 
 PROMPTS = [
@@ -178,14 +178,6 @@ def test_leaves_everything_as_it_was_also_when_generation_fails(
     assert vars(State(tiny_llama, tiny_tokenizer)) == vars(before)
 
 
-def test_inference_state_restores_after_an_exception(tiny_llama: LlamaForCausalLM) -> None:
-    tiny_llama.train()
-    with pytest.raises(KeyError), inference_state(tiny_llama):
-        assert not tiny_llama.model.training
-        raise KeyError
-    assert all(module.training for module in tiny_llama.modules())
-
-
 @pytest.mark.parametrize("conversational", [False, True])
 def test_prompts_are_tokenized_as_trl_tokenizes_them(
     tiny_llama: LlamaForCausalLM,
@@ -237,6 +229,12 @@ def test_messages_get_the_generation_prompt_and_template_arguments(
         chat_template_kwargs={"mood": "!"},
     )
     assert tiny_tokenizer.decode(ids) == "안녕하세요!f"
+
+
+def test_room_for_a_prompt(tiny_llama: LlamaForCausalLM) -> None:
+    assert room_for_prompt(tiny_llama, 56) == 200  # of 256 positions
+    mamba = MambaForCausalLM(MambaConfig(vocab_size=8, hidden_size=8, num_hidden_layers=1))
+    assert room_for_prompt(mamba, 56) is None
 
 
 def test_prompts_that_leave_no_room_are_errors_with_their_numbers(

@@ -115,7 +115,7 @@ def _evaluate(
     from lm_eval import simple_evaluate as run
     from lm_eval.models.huggingface import HFLM
 
-    from bitsft.metrics.generation import inference_state
+    from bitsft.metrics.inference_state import inference_state
     from bitsft.ternary.linear import hold_codes
 
     tasks, manager = loaded

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from bitsft.checkpoint.proof.readers.side import Activations, Side
-from bitsft.metrics.generation import inference_state
+from bitsft.metrics.inference_state import inference_state
 from bitsft.ternary.linear import hold_codes, ternary_layers
 
 
