@@ -4,21 +4,27 @@ Every field of `SFTConfig` keeps its name and meaning. One default differs: the 
 TRL has 2e-5. A code flips only when its latent weight crosses γ/2, so ternary models are fine-tuned with
 about ten times the dense rate (Axolotl's guide for 1.58-bit fine-tuning: "~10×", 5e-4 in its Falcon-E
 example; docs/numerics.md has what we measured ourselves).
+
+The options of a part stand in a dataclass beside that part, with the check of their ranges;
+`TernarySFTConfig` puts these dataclasses together. What concerns several parts is checked here.
 """
 
 import copy
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 import torch
 from transformers import TrainingArguments
 from trl import SFTConfig
 
+from bitsft.training.quantization_strength import QuantizationStrengthOptions
+
 ProjectionMode = Literal["latent", "stochastic"]
 
 
+# SFTConfig comes last: its fields then stay first, and `TernarySFTConfig("output")` means what it does in TRL.
 @dataclass
-class TernarySFTConfig(SFTConfig):
+class TernarySFTConfig(QuantizationStrengthOptions, SFTConfig):
     """Arguments of `TernarySFTTrainer`: all of `trl.SFTConfig`, and these.
 
     Without any accelerator on the machine `use_cpu` becomes True by itself.
@@ -28,9 +34,10 @@ class TernarySFTConfig(SFTConfig):
         projection: `"latent"` (default) keeps float latent weights that the codes are computed from;
             `"stochastic"` keeps none: after each step the weight itself is rounded at random to
             γ·{-1, 0, 1} (arXiv 2412.04787).
-        quantization_warmup_ratio: Share of all steps, in [0, 1), during which λ rises linearly from 0
-            (full precision) to 1 (ternary). Default 0: ternary from the first step. Evaluation and saving
-            are fully ternary throughout.
+        quantization_warmup_ratio: Share of all steps, in [0, 1), during which λ rises from 0 (full precision)
+            to 1 (ternary). Default 0: ternary from the first step. Evaluation and saving are fully ternary
+            throughout.
+        quantization_warmup_schedule: How λ rises: `"linear"` (default), `"sigmoid"` or `"cosine"`.
         latent_clip: After each step clamp latent weights to ±latent_clip·γ; above 0.5. Default None: no
             clipping.
         keep_latent_weights: Leave the latent weights in the model when `train()` returns, instead of
@@ -55,12 +62,6 @@ class TernarySFTConfig(SFTConfig):
             "help": "'latent' keeps float weights behind the codes; 'stochastic' rounds the weights "
             "themselves to the grid after each step.",
             "choices": ["latent", "stochastic"],
-        },
-    )
-    quantization_warmup_ratio: float = field(
-        default=0.0,
-        metadata={
-            "help": "Share of the steps in which quantization strength rises linearly from 0 to 1."
         },
     )
     latent_clip: float | None = field(
@@ -92,11 +93,7 @@ class TernarySFTConfig(SFTConfig):
         """Refuse values outside their range; see the class for the errors."""
         if self.projection not in get_args(ProjectionMode):
             raise ValueError(f"projection is {self.projection!r}; use 'latent' or 'stochastic'.")
-        if not 0 <= self.quantization_warmup_ratio < 1:
-            raise ValueError(
-                f"quantization_warmup_ratio is {self.quantization_warmup_ratio}; it is a share of the steps, "
-                "from 0 up to but not including 1."
-            )
+        self.check_quantization_strength_options()
         if self.latent_clip is not None and self.latent_clip <= 0.5:
             raise ValueError(
                 f"latent_clip is {self.latent_clip}; at 0.5 scales or less no weight could leave the dead "
@@ -140,5 +137,7 @@ def as_ternary_config(args: TrainingArguments | None, model_name: str) -> Ternar
     sft_names = {f.name for f in fields(SFTConfig)}
     for f in fields(TernarySFTConfig):
         if f.name not in sft_names:
-            setattr(ternary, f.name, f.default)
+            setattr(
+                ternary, f.name, f.default if f.default_factory is MISSING else f.default_factory()
+            )
     return ternary

@@ -1,10 +1,12 @@
 """Ternary options, and scripts that pass TRL's own arguments."""
 
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from transformers import HfArgumentParser, TrainingArguments
-from trl import SFTConfig
+from trl import SFTConfig, TrlParser
 
 from bitsft.training.config import TernarySFTConfig, as_ternary_config
 
@@ -51,6 +53,28 @@ def test_ternary_config_is_passed_through(tmp_path: Path) -> None:
     assert as_ternary_config(config, "model") is config
 
 
+def test_options_of_the_parts_come_after_those_of_trl() -> None:
+    names = [f.name for f in fields(TernarySFTConfig)]
+    assert names[: len(fields(SFTConfig))] == [f.name for f in fields(SFTConfig)]
+
+
+def test_every_option_beyond_trls_is_described() -> None:
+    described = re.findall(r"^        (\w+): ", TernarySFTConfig.__doc__ or "", re.MULTILINE)
+    own = {f.name for f in fields(TernarySFTConfig)} - {f.name for f in fields(SFTConfig)}
+    assert own | {"learning_rate"} == set(described) - {"ValueError"}
+    assert len(described) == len(set(described))
+
+
+def test_works_with_trls_parser(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"output_dir: {tmp_path}\nquantization_warmup_schedule: cosine\n")
+    (config,) = TrlParser(TernarySFTConfig).parse_args_and_config(
+        ["--config", str(recipe), "--quantization_warmup_ratio", "0.25"]
+    )
+    assert config.quantization_warmup_schedule == "cosine"
+    assert config.quantization_warmup_ratio == 0.25
+
+
 def test_works_on_a_command_line(tmp_path: Path) -> None:
     parser = HfArgumentParser(TernarySFTConfig)
     assert "quantization_warmup_ratio" in parser.format_help()
@@ -66,6 +90,7 @@ def test_works_on_a_command_line(tmp_path: Path) -> None:
         ({"projection": "nearest"}, "projection is 'nearest'; use 'latent' or 'stochastic'"),
         ({"quantization_warmup_ratio": 1.0}, "quantization_warmup_ratio is 1.0"),
         ({"quantization_warmup_ratio": -0.1}, "quantization_warmup_ratio is -0.1"),
+        ({"quantization_warmup_schedule": "exp"}, "quantization_warmup_schedule is 'exp'"),
         ({"latent_clip": 0.5}, "latent_clip is 0.5"),
         ({"projection": "stochastic", "latent_clip": 2.0}, "latent_clip needs latent weights"),
         ({"projection": "stochastic", "keep_latent_weights": True}, "keep_latent_weights needs"),
