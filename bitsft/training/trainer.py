@@ -9,7 +9,7 @@ What it adds to TRL, each by the smallest override:
     evaluation_loop    generated answers are scored and join the evaluation's metrics
     _prepare_dataset   counts what max_length cuts off
     log                shares of -1, 0, +1 and the flip rate beside the loss
-    save_model, _save  a packed ternary checkpoint that stock transformers loads
+    save_model, _save  a packed ternary checkpoint that stock transformers loads (saving.py)
 
 TRL never calls the output head's forward (its loss is fused with it), so the head stays dense: see
 docs/numerics.md. Checkpoints made while training hold the latent weights, so that a resumed run is exact.
@@ -17,10 +17,7 @@ docs/numerics.md. Checkpoints made while training hold the latent weights, so th
 
 import copy
 import logging
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -36,12 +33,9 @@ from transformers import (
     TrainingArguments,
 )
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput
-from trl import SFTTrainer
 from trl.trainer.utils import get_config_model_id
 
-from bitsft.checkpoint.packed import PACKED, check_packable
-from bitsft.checkpoint.safetensors_format import CheckpointTensors, config_for
-from bitsft.checkpoint.source import source_from_model
+from bitsft.checkpoint.packed import check_packable
 from bitsft.data.budget import token_budget
 from bitsft.metrics.callback import GenerationMetricsCallback
 from bitsft.ternary.linear import hold_codes
@@ -52,9 +46,9 @@ from bitsft.training.diagnosis.callback import DiagnosisCallback
 from bitsft.training.diagnosis.memory import out_of_memory_explained
 from bitsft.training.head_tiles import head_tiles_for
 from bitsft.training.loading import fits_packed_format, load_model
-from bitsft.training.model_card import ternary_model_card
 from bitsft.training.projection import Projection
 from bitsft.training.run_record import RunRecordCallback
+from bitsft.training.saving import PackedSaving
 
 if TYPE_CHECKING:
     from datasets import DatasetDict, IterableDataset, IterableDatasetDict
@@ -63,7 +57,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class TernarySFTTrainer(SFTTrainer):
+class TernarySFTTrainer(PackedSaving):
     """Supervised fine-tuning of ternary models; the arguments are those of `trl.SFTTrainer`.
 
     Args:
@@ -129,7 +123,6 @@ class TernarySFTTrainer(SFTTrainer):
         self._raw_eval_dataset = eval_dataset
         self._rows_to_score: Any = None
         self._dataset_rows: dict[str, int] = {}
-        self._saves_packed = False
         self._hooked_optimizer: torch.optim.Optimizer | None = None
         self._run_record = RunRecordCallback(
             given_args,
@@ -310,84 +303,3 @@ class TernarySFTTrainer(SFTTrainer):
         if raw is None:
             return {}
         return raw if isinstance(raw, dict) else {"eval": raw}
-
-    # --- saving ----------------------------------------------------------------------------------------
-
-    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Write a packed ternary checkpoint with its model card (with PEFT: the adapter).
-
-        Args:
-            output_dir: Default: `args.output_dir`.
-            _internal_call: Set by Trainer; together with a directory it means a checkpoint to resume from,
-                which holds latent weights.
-        """
-        is_checkpoint = _internal_call and output_dir is not None
-        with self._saving(packed=not is_checkpoint):
-            super().save_model(output_dir, _internal_call)
-
-    @contextmanager
-    def _saving(self, *, packed: bool) -> Iterator[None]:
-        self._saves_packed = packed
-        try:
-            yield
-        finally:
-            self._saves_packed = False
-
-    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        if not self._saves_packed or not isinstance(self.model, PreTrainedModel):
-            super()._save(output_dir, state_dict)
-            return
-        self._projection.drop_codes()
-        tensors = CheckpointTensors(source_from_model(self.model, state_dict), PACKED)
-        with config_for(self.model, PACKED):
-            super()._save(output_dir, tensors.read_all())
-        if self.is_world_process_zero():
-            self._write_model_card(Path(output_dir or self.args.output_dir))
-
-    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        """Push the packed model, not the latent weights that the checkpoint holds."""
-        if self.args.hub_strategy != "every_save" or not isinstance(self.model, PreTrainedModel):
-            super()._push_from_checkpoint(checkpoint_folder)
-            return
-        # Trainer copies the model's files out of the folder before it uploads them.
-        with tempfile.TemporaryDirectory() as packed_folder:
-            with self._saving(packed=True):
-                super().save_model(packed_folder, _internal_call=True)
-            super()._push_from_checkpoint(packed_folder)
-
-    def create_model_card(
-        self,
-        model_name: str | None = None,
-        dataset_name: str | None = None,
-        tags: str | list[str] | None = None,
-    ) -> None:
-        """Write README.md into `args.output_dir`: what was trained, on what, how, and how to load it.
-
-        Args:
-            model_name: Default: the output directory's name.
-            dataset_name: Hub id of the training data, if it has one.
-            tags: Further tags beside the trainer's own.
-        """
-        if self.is_world_process_zero():
-            self._write_model_card(Path(self.args.output_dir), model_name, dataset_name, tags)
-
-    def _write_model_card(
-        self,
-        directory: Path,
-        model_name: str | None = None,
-        dataset_name: str | None = None,
-        tags: str | list[str] | None = None,
-    ) -> None:
-        own_tags = [tags] if isinstance(tags, str) else list(tags or [])
-        card = ternary_model_card(
-            model=self.model,
-            args=self.args,
-            state=self.state,
-            name=model_name or directory.name,
-            repository=self.hub_model_id,
-            dataset_name=dataset_name,
-            dataset_rows=self._dataset_rows,
-            tags=[*self._tag_names, *own_tags],
-        )
-        directory.mkdir(parents=True, exist_ok=True)
-        card.save(directory / "README.md")
