@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bitsft.ternary.dead_zone import with_dead_zone_bias
 from bitsft.ternary.kernels import kernels_for
 from bitsft.ternary.kernels.shared_input import quantized_input
 from bitsft.ternary.product import TernaryProduct
@@ -53,6 +54,8 @@ class BitLinear158(nn.Linear):
         on_grid: The weight is to be read as γ·codes where it is exactly that.
         quantization_strength: λ in [0, 1]: 0 is full precision, 1 fully quantized; counts while the
             layer is in training mode, evaluation is always fully quantized.
+        dead_zone_strength: What weights whose code is 0 add to the bias in training mode (dead_zone.py);
+            0, the default, is nothing.
         full_name: Where the layer stands in its model, for messages.
 
     Raises:
@@ -81,6 +84,7 @@ class BitLinear158(nn.Linear):
         self.granularity: Granularity = granularity
         self.on_grid = False
         self.quantization_strength = 1.0
+        self.dead_zone_strength = 0.0
         self.full_name = ""
         self.flip_count: Tensor | int = 0
         self.flips_taken = 0  # those that take_flip_share has counted already
@@ -198,16 +202,19 @@ class BitLinear158(nn.Linear):
         autocast = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
         codes, scale = self.ternary()
+        bias = self.bias
+        if self.training and self.dead_zone_strength:
+            bias = with_dead_zone_bias(bias, self.weight, codes, self.dead_zone_strength)
         strength = self.quantization_strength if self.training else 1.0
         if strength < 1.0 or self.activation_bits is None:
             with torch.autocast(device, enabled=False):
                 y = self._float_product(x, codes, scale, strength, dtype)
-                return y if self.bias is None else y + self.bias.to(dtype)
+                return y if bias is None else y + bias.to(dtype)
         if torch.is_grad_enabled():
             with torch.autocast(device, enabled=False) if autocast else nullcontext():
-                return TernaryProduct.apply(x, self.weight, self.bias, codes, scale, dtype)
+                return TernaryProduct.apply(x, self.weight, bias, codes, scale, dtype)
         x_i8, inverse_scale = quantized_input(x)
-        y = kernels_for(x).ternary_product(x_i8, inverse_scale, codes, scale, self.bias, dtype)
+        y = kernels_for(x).ternary_product(x_i8, inverse_scale, codes, scale, bias, dtype)
         return y.view(*x.shape[:-1], self.out_features)
 
     def _float_product(
@@ -323,3 +330,21 @@ def hold_codes(model: nn.Module) -> Iterator[None]:
         for layer in entered:
             layer._holds_codes = False
             layer._held = None
+
+
+@contextmanager
+def held_codes_set_aside(model: nn.Module) -> Iterator[None]:
+    """Inside, the layers may get other weights for a while: codes made of those count no flips.
+
+    The caller puts the first weights back before the end.
+    """
+    layers = ternary_layers(model).values()
+    before = [(layer, layer._held, layer.flip_count) for layer in layers]
+    for layer in layers:
+        layer._held = None
+    try:
+        yield
+    finally:
+        for layer, held, flip_count in before:
+            layer._held, layer.flip_count = held, flip_count
+            layer.drop_codes()

@@ -18,13 +18,14 @@ from transformers import TrainingArguments
 from trl import SFTConfig
 
 from bitsft.training.quantization_strength import QuantizationStrengthOptions
+from bitsft.training.stabilisers.options import StabiliserOptions
 
 ProjectionMode = Literal["latent", "stochastic"]
 
 
 # SFTConfig comes last: its fields then stay first, and `TernarySFTConfig("output")` means what it does in TRL.
 @dataclass
-class TernarySFTConfig(QuantizationStrengthOptions, SFTConfig):
+class TernarySFTConfig(QuantizationStrengthOptions, StabiliserOptions, SFTConfig):
     """Arguments of `TernarySFTTrainer`: all of `trl.SFTConfig`, and these.
 
     Without any accelerator on the machine `use_cpu` becomes True by itself.
@@ -40,6 +41,12 @@ class TernarySFTConfig(QuantizationStrengthOptions, SFTConfig):
         quantization_warmup_schedule: How λ rises: `"linear"` (default), `"sigmoid"` or `"cosine"`.
         latent_clip: After each step clamp latent weights to ±latent_clip·γ; above 0.5. Default None: no
             clipping.
+        dead_zone_strength: What weights whose code is 0 add to the output while training, as a share of
+            themselves; fades to exactly 0 over the first 80 % of the steps. Default 0: nothing.
+        freeze_oscillating_ratio: Share of the steps, at the end, in which codes that oscillate are frozen, in
+            [0, 1]. Default 0: none.
+        latent_average_decay: Decay, in (0, 1), of a moving average of the weights, which evaluation and the final
+            model use. Default None: the weights themselves.
         keep_latent_weights: Leave the latent weights in the model when `train()` returns, instead of
             γ·{-1, 0, 1}. Default False. Checkpoints always hold the latent weights.
         run_record: Keep `run.json` in the output directory: data hashes, settings, versions, machine, time and
@@ -94,16 +101,24 @@ class TernarySFTConfig(QuantizationStrengthOptions, SFTConfig):
         if self.projection not in get_args(ProjectionMode):
             raise ValueError(f"projection is {self.projection!r}; use 'latent' or 'stochastic'.")
         self.check_quantization_strength_options()
+        self.check_stabiliser_options()
         if self.latent_clip is not None and self.latent_clip <= 0.5:
             raise ValueError(
                 f"latent_clip is {self.latent_clip}; at 0.5 scales or less no weight could leave the dead "
                 "zone. Use 2 to 4, or None."
+            )
+        average_is_not_saved = self.latent_average_decay is not None and self.save_only_model
+        if average_is_not_saved and self.load_best_model_at_end:
+            raise ValueError(
+                "latent_average_decay with save_only_model: the best checkpoint would not hold the average that was "
+                "evaluated. Leave out save_only_model or load_best_model_at_end."
             )
         if self.projection == "stochastic":
             needs_latents = {
                 "quantization_warmup_ratio": self.quantization_warmup_ratio > 0,
                 "latent_clip": self.latent_clip is not None,
                 "keep_latent_weights": self.keep_latent_weights,
+                **dict.fromkeys(self.stabilisers_in_use(), True),
             }
             for name, is_set in needs_latents.items():
                 if is_set:
