@@ -1,0 +1,1 @@
+"""Learning from a full-precision teacher beside the labels."""
