@@ -7,7 +7,8 @@ Plain rounding without latents is not offered: a flip would need |ΔW| > γ/2 in
 ever changes (docs/numerics.md).
 
 λ follows from the global step alone, and the random rounding from seed and step: a resumed run needs no
-state beyond what Trainer saves, and the global random generators are left alone.
+state beyond what Trainer saves, except for the stabilisers' (stabilisers/), and the global random generators are left
+alone.
 """
 
 import logging
@@ -19,6 +20,8 @@ from bitsft.ternary.linear import BitLinear158, ternary_layers
 from bitsft.ternary.quantize import absmean_scale, round_to_grid_stochastically
 from bitsft.ternary.stats import take_flip_share, ternary_stats
 from bitsft.training.config import TernarySFTConfig
+from bitsft.training.quantization_strength import quantization_strength
+from bitsft.training.stabilisers import Stabilisers
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +32,15 @@ class Projection:
     Args:
         model: A model with `BitLinear158` layers, wrapped by PEFT or not.
         args: The trainer's arguments.
+
+    Attributes:
+        stabilisers: Dead zone, oscillating codes, moving average of the weights.
     """
 
     def __init__(self, model: nn.Module, args: TernarySFTConfig) -> None:
         self._model = model
         self._args = args
+        self.stabilisers = Stabilisers(model, args)
         self._grid_scales: list[torch.Tensor] = []
         self._steps_since_statistics = 0
         self._warned_of_nan = False
@@ -45,25 +52,34 @@ class Projection:
 
     def start(self) -> None:
         """Before training: latents for layers on the grid, or the grid itself for stochastic rounding."""
+        self.stabilisers.reset()
         for layer in self._trained():
             if self._args.projection == "stochastic":
                 layer.move_to_grid_()
             elif layer.on_grid:
                 layer.move_to_latents_()
 
-    def begin(self) -> None:
-        """At the first step, after a checkpoint was loaded: fix the grid, count flips from here."""
+    def begin(self, step: int) -> None:
+        """At the first step, after a checkpoint was loaded: fix the grid, count flips from here.
+
+        Args:
+            step: Optimizer steps done.
+        """
+        self.stabilisers.begin(step)
         if self._args.projection == "stochastic":
             self._grid_scales = [layer.ternary()[1].clone() for layer in self._trained()]
         take_flip_share(self._model)
         self._steps_since_statistics = 0
 
     def set_strength(self, step: int, max_steps: int) -> None:
-        """λ for the coming step: linear over the warm-up's share of all steps, then 1."""
+        """λ for the coming step: rising over the warm-up's share of all steps, then 1."""
         warmup_steps = self._args.quantization_warmup_ratio * max_steps
-        strength = min(1.0, step / warmup_steps) if warmup_steps > 0 else 1.0
+        strength = quantization_strength(
+            step, warmup_steps, self._args.quantization_warmup_schedule
+        )
         for layer in ternary_layers(self._model).values():
             layer.quantization_strength = strength
+        self.stabilisers.set_step(step, max_steps)
 
     @torch.no_grad()
     def after_optimizer_step(self, step: int) -> None:
@@ -79,6 +95,7 @@ class Projection:
             elif self._args.latent_clip is not None:
                 bound = self._args.latent_clip * absmean_scale(layer.weight, layer.granularity)
                 layer.weight.copy_(layer.weight.float().clamp(-bound, bound))
+        self.stabilisers.after_optimizer_step(step)
         self.drop_codes()
 
     def drop_codes(self) -> None:
@@ -88,6 +105,7 @@ class Projection:
 
     def finish(self) -> None:
         """After training: the model itself is ternary, unless the latent weights are to stay."""
+        self.stabilisers.finish()
         self.drop_codes()
         for layer in ternary_layers(self._model).values():
             layer.quantization_strength = 1.0
@@ -109,6 +127,7 @@ class Projection:
             "share_minus_1": stats.minus,
             "share_0": stats.zero,
             "share_plus_1": stats.plus,
+            **self.stabilisers.statistics(stats.weights),
         }
 
     def _warn_of_nan(self) -> None:
