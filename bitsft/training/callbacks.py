@@ -24,7 +24,7 @@ class ProjectionCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self._projection.set_strength(state.global_step, state.max_steps)  # after a resume, too
-        self._projection.begin()
+        self._projection.begin(state.global_step)
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

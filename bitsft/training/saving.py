@@ -1,7 +1,7 @@
 """What `TernarySFTTrainer` writes: packed ternary models with their card; checkpoints with latent weights.
 
 save_model, _save     a packed ternary checkpoint that stock transformers loads (with PEFT: the adapter)
-checkpoints           latent weights, so that a resumed run is exact
+checkpoints           latent weights, and what the stabilisers know, so that a resumed run is exact
 _push_from_checkpoint the packed model goes to the Hub, not the latent weights of the checkpoint
 create_model_card     README.md says what was trained, on what, how, and how to load it
 """
@@ -52,12 +52,28 @@ class PackedSaving(SFTTrainer):
         if not self._saves_packed or not isinstance(self.model, PreTrainedModel):
             super()._save(output_dir, state_dict)
             return
-        self._projection.drop_codes()
-        tensors = CheckpointTensors(source_from_model(self.model, state_dict), PACKED)
-        with config_for(self.model, PACKED):
-            super()._save(output_dir, tensors.read_all())
+        with self._projection.stabilisers.final_weights():
+            self._projection.drop_codes()
+            tensors = CheckpointTensors(source_from_model(self.model, state_dict), PACKED)
+            with config_for(self.model, PACKED):
+                super()._save(output_dir, tensors.read_all())
         if self.is_world_process_zero():
             self._write_model_card(Path(output_dir or self.args.output_dir))
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self.args.should_save:
+            self._projection.stabilisers.save(output_dir)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None:
+            self._projection.stabilisers.load(checkpoint)
+
+    def _load_best_model(self) -> None:
+        super()._load_best_model()
+        if self.state.best_model_checkpoint is not None:
+            self._projection.stabilisers.load_average(self.state.best_model_checkpoint)
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         """Push the packed model, not the latent weights that the checkpoint holds."""

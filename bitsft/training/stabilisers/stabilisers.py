@@ -113,7 +113,7 @@ class Stabilisers:
         Args:
             checkpoint: The folder.
         """
-        if not self._keeps_state():
+        if self._average is None and self._freezer is None:
             return
         from safetensors.torch import save_file
 
@@ -134,8 +134,22 @@ class Stabilisers:
         Raises:
             ValueError: The folder lacks state that the options need.
         """
-        if not self._keeps_state():
-            return
+        if self._average is not None or self._freezer is not None:
+            self._load(checkpoint)
+
+    def load_average(self, checkpoint: str | os.PathLike[str]) -> None:
+        """Read the average that belongs to the best checkpoint, whose weights were loaded.
+
+        Args:
+            checkpoint: The folder.
+
+        Raises:
+            ValueError: The folder lacks the average.
+        """
+        if self._average is not None:
+            self._load(checkpoint)
+
+    def _load(self, checkpoint: str | os.PathLike[str]) -> None:
         from safetensors.torch import load_file
 
         path = Path(checkpoint) / STATE_FILE
@@ -156,9 +170,6 @@ class Stabilisers:
                 self._freezer.load_state(_under("oscillation.", tensors), self._trained())
         except KeyError as error:
             raise ValueError(f"{path}: {error.args[0]!r} is missing. {remedy}") from error
-
-    def _keeps_state(self) -> bool:
-        return self._average is not None or self._freezer is not None
 
     def _trained(self) -> dict[str, BitLinear158]:
         layers = ternary_layers(self._model)
