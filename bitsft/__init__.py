@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bitsft.checkpoint import demo_model_path as demo_model_path
+    from bitsft.checkpoint import load_demo_model as load_demo_model
     from bitsft.checkpoint import load_ternary as load_ternary
     from bitsft.checkpoint import save_ternary as save_ternary
     from bitsft.checkpoint import verify as verify
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from bitsft.metrics import generate_completions as generate_completions
     from bitsft.metrics import rouge as rouge
     from bitsft.ternary import BitLinear158 as BitLinear158
+    from bitsft.ternary import insert_sub_norms as insert_sub_norms
     from bitsft.ternary import replace_linear_with_bitlinear as replace_linear_with_bitlinear
     from bitsft.ternary import ternary_stats as ternary_stats
     from bitsft.training import DiagnosisCallback as DiagnosisCallback
@@ -49,11 +52,14 @@ _STAGE_OF = {
     "chrf": "metrics",
     "compare": "comparison",
     "cosine_similarity": "metrics",
+    "demo_model_path": "checkpoint",
     "evaluate_model": "evaluation",
     "format_koalpaca": "data",
     "format_raft": "data",
     "format_rows": "data",
     "generate_completions": "metrics",
+    "insert_sub_norms": "ternary",
+    "load_demo_model": "checkpoint",
     "load_evaluation": "evaluation",
     "load_prepared": "data",
     "load_ternary": "checkpoint",

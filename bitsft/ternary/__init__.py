@@ -6,3 +6,4 @@ from bitsft.ternary.linear import ternary_layers as ternary_layers
 from bitsft.ternary.replace import replace_linear_with_bitlinear as replace_linear_with_bitlinear
 from bitsft.ternary.stats import TernaryStats as TernaryStats
 from bitsft.ternary.stats import ternary_stats as ternary_stats
+from bitsft.ternary.sub_norms import insert_sub_norms as insert_sub_norms
