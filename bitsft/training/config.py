@@ -17,15 +17,26 @@ import torch
 from transformers import TrainingArguments
 from trl import SFTConfig
 
+from bitsft.ternary.quantize import Granularity
+from bitsft.training.dense_parameters import DenseParameterOptions
+from bitsft.training.distillation.options import DistillationOptions
 from bitsft.training.quantization_strength import QuantizationStrengthOptions
 from bitsft.training.stabilisers.options import StabiliserOptions
+from bitsft.training.sub_norms import SubNormOptions
 
 ProjectionMode = Literal["latent", "stochastic"]
 
 
 # SFTConfig comes last: its fields then stay first, and `TernarySFTConfig("output")` means what it does in TRL.
 @dataclass
-class TernarySFTConfig(QuantizationStrengthOptions, StabiliserOptions, SFTConfig):
+class TernarySFTConfig(
+    QuantizationStrengthOptions,
+    StabiliserOptions,
+    DenseParameterOptions,
+    DistillationOptions,
+    SubNormOptions,
+    SFTConfig,
+):
     """Arguments of `TernarySFTTrainer`: all of `trl.SFTConfig`, and these.
 
     Without any accelerator on the machine `use_cpu` becomes True by itself.
@@ -39,6 +50,13 @@ class TernarySFTConfig(QuantizationStrengthOptions, StabiliserOptions, SFTConfig
             to 1 (ternary). Default 0: ternary from the first step. Evaluation and saving are fully ternary
             throughout.
         quantization_warmup_schedule: How λ rises: `"linear"` (default), `"sigmoid"` or `"cosine"`.
+        granularity: One weight scale γ per matrix (`"tensor"`, default) or per output channel (`"row"`), for the
+            layers that the trainer makes ternary. Models with `"row"` are saved as compressed-tensors, one byte
+            a weight: the packed format has one scale per matrix.
+        dense_learning_rate: Initial learning rate of embeddings, head, norms and biases. Default None:
+            `learning_rate`.
+        dense_weight_decay: Weight decay of embeddings and head; norms and biases never decay. Default None:
+            `weight_decay`.
         latent_clip: After each step clamp latent weights to ±latent_clip·γ; above 0.5. Default None: no
             clipping.
         dead_zone_strength: What weights whose code is 0 add to the output while training, as a share of
@@ -47,6 +65,24 @@ class TernarySFTConfig(QuantizationStrengthOptions, StabiliserOptions, SFTConfig
             [0, 1]. Default 0: none.
         latent_average_decay: Decay, in (0, 1), of a moving average of the weights, which evaluation and the final
             model use. Default None: the weights themselves.
+        teacher_model_init_kwargs: Arguments of `from_pretrained` for a `teacher_model` given by path or Hub id, such as
+            `dtype`, or `quantization_config` for NF4. Default None.
+        distillation_weight: Share w of the divergence from the teacher in the loss, in [0, 1]; the cross-entropy has
+            the rest. Default 0.5; counts only where there is a teacher, as do the two that follow.
+        distillation_temperature: Both distributions are softened by it before they are compared; the
+            divergence is multiplied by its square. Default 1.
+        distillation_divergence: `"forward"` (default) is KL(teacher ‖ student), `"reverse"` KL(student ‖ teacher),
+            `"js"` Jensen-Shannon.
+        attention_distillation_weight: Factor γ of the divergence between teacher's and student's attention
+            relations, 0 or more. Default 0: none.
+        attention_distillation_layer: The decoder layer compared, in both models; negative ones count from the end.
+            Default -1, the last.
+        attention_distillation_heads: Relation heads that queries, keys and values are split into. Default 1.
+        distillation_cache: Folder for the teacher's outputs, made before training: each document is shown to the
+            teacher once, and never again in later epochs or runs. Default None: the teacher is asked at each step.
+        distillation_top_k: Words a token of which the cache keeps the probability. Default 64.
+        sub_norms: Insert an RMSNorm before `o_proj` and `down_proj`, calibrated on the first training rows;
+            the model becomes a `BitNetForCausalLM` (docs/sub_norms.md). Default False.
         keep_latent_weights: Leave the latent weights in the model when `train()` returns, instead of
             γ·{-1, 0, 1}. Default False. Checkpoints always hold the latent weights.
         run_record: Keep `run.json` in the output directory: data hashes, settings, versions, machine, time and
@@ -69,6 +105,13 @@ class TernarySFTConfig(QuantizationStrengthOptions, StabiliserOptions, SFTConfig
             "help": "'latent' keeps float weights behind the codes; 'stochastic' rounds the weights "
             "themselves to the grid after each step.",
             "choices": ["latent", "stochastic"],
+        },
+    )
+    granularity: Granularity = field(
+        default="tensor",
+        metadata={
+            "help": "One weight scale per matrix ('tensor') or per output channel ('row').",
+            "choices": ["tensor", "row"],
         },
     )
     latent_clip: float | None = field(
@@ -100,8 +143,12 @@ class TernarySFTConfig(QuantizationStrengthOptions, StabiliserOptions, SFTConfig
         """Refuse values outside their range; see the class for the errors."""
         if self.projection not in get_args(ProjectionMode):
             raise ValueError(f"projection is {self.projection!r}; use 'latent' or 'stochastic'.")
+        if self.granularity not in get_args(Granularity):
+            raise ValueError(f"granularity is {self.granularity!r}; use 'tensor' or 'row'.")
         self.check_quantization_strength_options()
+        self.check_dense_parameter_options()
         self.check_stabiliser_options()
+        self.check_distillation_options()
         if self.latent_clip is not None and self.latent_clip <= 0.5:
             raise ValueError(
                 f"latent_clip is {self.latent_clip}; at 0.5 scales or less no weight could leave the dead "

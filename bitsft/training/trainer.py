@@ -5,7 +5,7 @@ What it adds to TRL, each by the smallest override:
     __init__           makes the model ternary before TRL wraps it (PEFT, fused head, device)
     create_optimizer   the projection follows each optimizer step
     train              latents in, γ·{-1, 0, 1} out; run.json says how it went
-    compute_loss       TRL's fused head in tiles that suit a CPU
+    compute_loss       TRL's fused head in tiles that suit a CPU; a teacher's terms (distillation/training.py)
     evaluation_loop    generated answers are scored and join the evaluation's metrics
     _prepare_dataset   counts what max_length cuts off
     log                shares of -1, 0, +1 and the flip rate beside the loss
@@ -24,6 +24,7 @@ import torch
 from accelerate.optimizer import AcceleratedOptimizer
 from datasets import Dataset
 from transformers import (
+    BitNetForCausalLM,
     DataCollator,
     EvalPrediction,
     PreTrainedModel,
@@ -42,13 +43,22 @@ from bitsft.ternary.linear import hold_codes
 from bitsft.ternary.replace import replace_linear_with_bitlinear
 from bitsft.training.callbacks import ProjectionCallback
 from bitsft.training.config import as_ternary_config
+from bitsft.training.dense_parameters import (
+    check_parameters_can_be_split,
+    split_parameter_groups,
+)
 from bitsft.training.diagnosis.callback import DiagnosisCallback
 from bitsft.training.diagnosis.memory import out_of_memory_explained
+from bitsft.training.distillation.teacher import Teacher, check_teacher_is_another, teacher_name
+from bitsft.training.distillation.training import TeacherTraining
 from bitsft.training.head_tiles import head_tiles_for
 from bitsft.training.loading import fits_packed_format, load_model
 from bitsft.training.projection import Projection
 from bitsft.training.run_record import RunRecordCallback
 from bitsft.training.saving import PackedSaving
+from bitsft.training.stabilisers import check_stabilisers_fit
+from bitsft.training.stabilisers.bema import check_bema_fits, pack_bema
+from bitsft.training.sub_norms import calibrate_on_dataset, with_sub_norms
 
 if TYPE_CHECKING:
     from datasets import DatasetDict, IterableDataset, IterableDatasetDict
@@ -57,12 +67,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class TernarySFTTrainer(PackedSaving):
+class TernarySFTTrainer(PackedSaving, TeacherTraining):
     """Supervised fine-tuning of ternary models; the arguments are those of `trl.SFTTrainer`.
 
     Args:
         model: A path or Hub id of anything that `load_ternary` reads, or a model object. The object is changed in
-            place, as TRL does: its linear layers become ternary (`replace_linear_with_bitlinear`).
+            place, as TRL does: its linear layers become ternary (`replace_linear_with_bitlinear`). With `sub_norms` the
+            trainer's `model` is a new object over the same parameters instead, and the given one is of no further use.
         args: `TernarySFTConfig`; `SFTConfig` and `TrainingArguments` keep their values.
         data_collator: See TRL; so for the arguments that follow.
         train_dataset: Text, prompt/completion, messages (with tools), or tokenized rows.
@@ -77,10 +88,12 @@ class TernarySFTTrainer(PackedSaving):
         quantization_config: Not for ternary models; see Raises.
         peft_config: Adapters over the ternary base, which stays frozen.
         formatting_func: See TRL.
+        teacher_model: A full-precision model (object, path or Hub id) with the same vocabulary, whose distributions
+            are learned beside the labels; see docs/distillation.md. An object is put in evaluation mode, without gradients.
 
     Raises:
         ValueError: `quantization_config` is given; the model has nothing to make ternary, or a ternary layer
-            that a packed checkpoint could not hold; an option does not work with DeepSpeed.
+            that a packed checkpoint could not hold; an option does not work with DeepSpeed, FSDP or a frozen base.
     """
 
     _tag_names = ["trl", "sft", "bitsft", "bitnet"]
@@ -106,7 +119,10 @@ class TernarySFTTrainer(PackedSaving):
         quantization_config: Any | None = None,
         peft_config: "PeftConfig | None" = None,
         formatting_func: Callable[[dict], str] | None = None,
+        teacher_model: Teacher | None = None,
     ) -> None:
+        if teacher_model is not None:
+            check_teacher_is_another(teacher_model, model)
         if quantization_config is not None:
             raise ValueError(
                 f"quantization_config ({type(quantization_config).__name__}) and ternary weights exclude each "
@@ -114,9 +130,13 @@ class TernarySFTTrainer(PackedSaving):
             )
         model_id = model if isinstance(model, str) else get_config_model_id(model.config)
         args = given_args = as_ternary_config(args, model_id.split("/")[-1])
+        was_loaded = isinstance(model, str)
         if isinstance(model, str):
             model, processing_class, args = load_model(model, processing_class, args)
-        else:
+        new_sub_norms = args.sub_norms and not isinstance(model, BitNetForCausalLM)
+        if new_sub_norms:
+            model = with_sub_norms(model, peft_config)
+        if not was_loaded:
             replace_linear_with_bitlinear(model, filter_fn=fits_packed_format)
         if isinstance(model, PreTrainedModel):
             check_packable(model)
@@ -124,6 +144,7 @@ class TernarySFTTrainer(PackedSaving):
         self._rows_to_score: Any = None
         self._dataset_rows: dict[str, int] = {}
         self._hooked_optimizer: torch.optim.Optimizer | None = None
+        self._teacher_name = None if teacher_model is None else teacher_name(teacher_model)
         self._run_record = RunRecordCallback(
             given_args,
             model=model,
@@ -131,6 +152,7 @@ class TernarySFTTrainer(PackedSaving):
             tokenizer=processing_class,
             datasets={"train": train_dataset, "eval": eval_dataset},
             peft_config=peft_config,
+            teacher=self._teacher_name,
             given={
                 "callbacks": callbacks,
                 "data_collator": data_collator,
@@ -164,6 +186,22 @@ class TernarySFTTrainer(PackedSaving):
                 "DeepSpeed keeps the weights in its own partitions, where neither projection='stochastic' nor "
                 "latent_clip can reach them. Use projection='latent' without latent_clip."
             )
+        check_stabilisers_fit(
+            args,
+            self.model,
+            deepspeed=self.is_deepspeed_enabled,
+            fsdp=self.is_fsdp_enabled,
+        )
+        if args.splits_parameters:
+            check_parameters_can_be_split(
+                self.model,
+                optimizer_given=optimizers[0] is not None,
+                deepspeed=self.is_deepspeed_enabled,
+            )
+        if new_sub_norms:
+            calibrate_on_dataset(self.model, self.train_dataset)
+        if teacher_model is not None:
+            self._start_distillation(teacher_model, args)
         self._projection = Projection(self.model, args)
         self.add_callback(
             ProjectionCallback(self._projection, steps_in_backward=self.is_deepspeed_enabled)
@@ -207,7 +245,11 @@ class TernarySFTTrainer(PackedSaving):
     # --- training --------------------------------------------------------------------------------------
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        is_new = self.optimizer is None
         optimizer = super().create_optimizer(*args, **kwargs)
+        if is_new and self.args.splits_parameters:
+            decaying = self.get_decay_parameter_names(self.model)
+            split_parameter_groups(optimizer, self.model, decaying, self.args)
         stepped = optimizer
         while isinstance(stepped, AcceleratedOptimizer):  # from an earlier call of train()
             stepped = stepped.optimizer
@@ -221,10 +263,20 @@ class TernarySFTTrainer(PackedSaving):
     def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
         """As in TRL. When it returns, each ternary layer's `weight` is exactly γ·{-1, 0, 1}."""
         self._check_rows_to_score()
+        resumed = args[0] if args else kwargs.get("resume_from_checkpoint")
+        check_bema_fits(
+            self.callback_handler.callbacks,
+            self.model,
+            latent=self.args.projection == "latent",
+            resumed=bool(resumed),
+        )
         self._projection.start()
         explained = out_of_memory_explained(self)
         with hold_codes(self.model), self._run_record.session(), explained:
             output = super().train(*args, **kwargs)
+            if self.is_world_process_zero():
+                callbacks = self.callback_handler.callbacks
+                pack_bema(callbacks, self.model, self.args.output_dir, self._tokenizer)
             self._projection.finish()
         self._take_autocast_off_the_model()
         return output
@@ -271,7 +323,8 @@ class TernarySFTTrainer(PackedSaving):
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         self._projection.drop_codes()
-        with hold_codes(self.model), self.accelerator.autocast():
+        final_weights = self._projection.stabilisers.final_weights()
+        with final_weights, hold_codes(self.model), self.accelerator.autocast():
             output = super().evaluation_loop(*args, **kwargs)
             if self._rows_to_score is not None:
                 prefix = kwargs.get("metric_key_prefix", "eval")
