@@ -38,6 +38,7 @@ def ternary_model_card(
     repository: str | None,
     dataset_name: str | None,
     dataset_rows: Mapping[str, int],
+    teacher: str | None,
     tags: list[str],
 ) -> ModelCard:
     """Build the card.
@@ -50,6 +51,7 @@ def ternary_model_card(
         repository: Hub id to load from; None for a local directory.
         dataset_name: Hub id of the training data, or None.
         dataset_rows: Rows by name of the dataset ("train", "eval", …).
+        teacher: Path, Hub id or class of the teacher, or None.
         tags: Tags of the card.
 
     Returns:
@@ -67,6 +69,7 @@ def ternary_model_card(
         f"## What was trained\n\n{ternary_stats(model)}.",
         f"Data: {dataset_name or 'a dataset that was not named'}"
         + (f" ({rows})." if rows else "."),
+        *([_taught(teacher, args)] if teacher else []),
         f"{state.global_step} optimizer steps, {state.epoch or 0:.2f} epochs.",
         f"## Settings\n\n| setting | value |\n|---|---|\n{settings}",
         f"## Scores\n\n{_scores(state)}",
@@ -80,6 +83,15 @@ def ternary_model_card(
         tags=sorted(set(tags)),
     )
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n")
+
+
+def _taught(teacher: str, args: TernarySFTConfig) -> str:
+    kind = {"forward": "forward KL", "reverse": "reverse KL", "js": "Jensen-Shannon"}
+    return (
+        f"Distilled from `{teacher}`: {args.distillation_weight:g} of the loss is the "
+        f"{kind[args.distillation_divergence]} divergence from its distributions at temperature "
+        f"{args.distillation_temperature:g}, on the trained tokens."
+    )
 
 
 def _scores(state: TrainerState) -> str:

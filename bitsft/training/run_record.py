@@ -44,6 +44,7 @@ class RunRecordCallback(TrainerCallback):
         tokenizer: As given, or None.
         datasets: `{"train": ..., "eval": ...}`; each a dataset, several by name, or None.
         peft_config: As given, or None.
+        teacher: Path, Hub id or class of the teacher, or None.
         given: What else the trainer was given, by argument name.
         signatures: Returns the signatures of the last generated scores by metric.
         findings: Returns what the diagnosis found so far; None where nothing diagnoses.
@@ -58,6 +59,7 @@ class RunRecordCallback(TrainerCallback):
         tokenizer: Any,
         datasets: Mapping[str, Any],
         peft_config: Any,
+        teacher: str | None,
         given: Mapping[str, Any],
         signatures: Callable[[], Mapping[str, str]],
         findings: Callable[[], list[dict[str, Any]] | None],
@@ -84,7 +86,7 @@ class RunRecordCallback(TrainerCallback):
                 ],
                 "model": describe_model(model, model_name),
                 "parents": runs_behind(model_name or model),
-                "settings": _settings(args, model, tokenizer, peft_config, given),
+                "settings": _settings(args, model, tokenizer, peft_config, teacher, given),
                 "seed": args.seed,
             }
         except Exception as error:  # a stranger's dataset or config must not end the training
@@ -207,6 +209,7 @@ def _settings(
     model: nn.Module,
     tokenizer: Any,
     peft_config: Any,
+    teacher: str | None,
     given: Mapping[str, Any],
 ) -> dict[str, Any]:
     values = {f.name: getattr(args, f.name) for f in fields(TernarySFTConfig)}
@@ -218,6 +221,8 @@ def _settings(
     }
     if peft_config is not None:
         found["peft"] = plain(peft_config.to_dict())
+    if teacher is not None:
+        found["teacher"] = plain(teacher)
     if tokenizer is not None:
         found["tokenizer"] = _tokenizer(tokenizer)
     return found

@@ -26,6 +26,7 @@ class PackedSaving(SFTTrainer):
 
     _projection: Projection
     _dataset_rows: dict[str, int]
+    _teacher_name: str | None = None
     _saves_packed = False
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -118,6 +119,7 @@ class PackedSaving(SFTTrainer):
             repository=self.hub_model_id,
             dataset_name=dataset_name,
             dataset_rows=self._dataset_rows,
+            teacher=self._teacher_name,
             tags=[*self._tag_names, *own_tags],
         )
         directory.mkdir(parents=True, exist_ok=True)

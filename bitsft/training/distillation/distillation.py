@@ -14,15 +14,16 @@ virtual token, which the teacher lacks, is not compared.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 
-from bitsft.training.distillation.divergence import head_divergence, top_k_divergence
+from bitsft.training.distillation.attention import AttentionDistillation
+from bitsft.training.distillation.cache.cached_teacher import CachedTeacher
+from bitsft.training.distillation.divergence import divergence_sum
 from bitsft.training.distillation.options import DistillationOptions
 from bitsft.training.distillation.output_head import backbone, output_head
 from bitsft.training.distillation.signals import TeacherHeadSignal, TeacherSignal
@@ -36,6 +37,7 @@ class StudentStates:
 
     Attributes:
         hidden: [batch, (virtual tokens +) length, width]: the backbone's last hidden states, with their graph.
+        attention: What attention distillation compares, with its graph; empty without it.
     """
 
     hidden: torch.Tensor | None = None
@@ -54,7 +56,7 @@ class Distillation:
 
     def __init__(
         self,
-        teacher: PreTrainedModel,
+        teacher: nn.Module | CachedTeacher,
         args: DistillationOptions,
         student: nn.Module,
         words: int,
@@ -63,6 +65,16 @@ class Distillation:
         self._args = args
         self._student = student
         self._words = words
+        self._attention: AttentionDistillation | None = None
+        if args.attention_distillation_weight > 0:
+            if isinstance(teacher, CachedTeacher):
+                raise ValueError("A cache holds no attention relations; see DistillationOptions.")
+            self._attention = AttentionDistillation(
+                student,
+                teacher,
+                layer=args.attention_distillation_layer,
+                heads=args.attention_distillation_heads,
+            )
 
     @contextmanager
     def watching_student(self) -> Iterator[StudentStates]:
@@ -74,8 +86,12 @@ class Distillation:
                 states.hidden = output.last_hidden_state
 
         handle = backbone(self._student).register_forward_hook(keep)
+        attention = (
+            nullcontext({}) if self._attention is None else self._attention.capture("student")
+        )
         try:
-            yield states
+            with attention as states.attention:
+                yield states
         finally:
             handle.remove()
 
@@ -89,22 +105,90 @@ class Distillation:
         Returns:
             One row for each True of `mask`, in the order of `hidden[mask]`.
         """
+        if isinstance(self.teacher, CachedTeacher):
+            return self.teacher.signal(inputs, mask)
         asked = {name: value for name, value in inputs.items() if name not in _NOT_FOR_THE_TEACHER}
-        with torch.no_grad():
-            output = backbone(self.teacher)(**asked, use_cache=False)
-        return TeacherHeadSignal(output.last_hidden_state[mask], output_head(self.teacher))
+        attention = (
+            nullcontext({}) if self._attention is None else self._attention.capture("teacher")
+        )
+        with torch.no_grad(), attention as relations:
+            hidden = backbone(self.teacher)(**asked, use_cache=False).last_hidden_state
+        return TeacherHeadSignal(
+            hidden[mask.to(hidden.device)], output_head(self.teacher), relations
+        )
 
     def loss(
-        self, states: StudentStates, inputs: Mapping[str, Any], tokens: torch.Tensor | int | None
+        self,
+        states: StudentStates,
+        inputs: Mapping[str, Any],
+        num_items_in_batch: torch.Tensor | int | None = None,
     ) -> dict[str, torch.Tensor]:
         """The named terms of one batch, unweighted, each with its graph.
 
         Args:
             states: Of the student's forward on the same batch.
             inputs: The batch, with its labels.
-            tokens: Trained tokens of the whole accumulated batch; None: those of this one.
+            num_items_in_batch: Trained tokens of the whole accumulated batch; None: those of this one.
 
         Returns:
-            `distillation`: τ²·D, summed over the batch's trained tokens and divided by `tokens`.
+            `distillation`: τ²·D, summed over the batch's trained tokens and divided by the number of tokens; with
+            attention distillation `attention`: AD, times the batch's share of that number.
+
+        Raises:
+            ValueError: The student's backbone did not run, or left states of another length.
         """
-        raise NotImplementedError
+        mask = trained_positions(inputs["labels"])
+        tokens = mask.sum() if num_items_in_batch is None else num_items_in_batch
+        hidden = self._hidden_of_tokens(states, mask)
+        signal = self.teacher_signal(inputs, mask)
+        total = divergence_sum(
+            hidden,
+            output_head(self._student),
+            signal,
+            words=self._words,
+            temperature=self._args.distillation_temperature,
+            divergence=self._args.distillation_divergence,
+        )
+        factor = self._args.distillation_temperature**2
+        # As in TRL: a batch without trained tokens gives a finite zero.
+        divisor = torch.as_tensor(tokens).to(total.device).clamp(min=1)
+        terms = {"distillation": factor * total / divisor}
+        if self._attention is not None and isinstance(signal, TeacherHeadSignal):
+            # Of an accumulated batch this one has the share that it has of the trained tokens.
+            share = mask.sum().to(total.device) / divisor
+            relations = self._attention.loss(states.attention, signal.attention, inputs)
+            terms["attention"] = share * relations.to(total.device)
+        return terms
+
+    def combined(
+        self, cross_entropy: torch.Tensor, terms: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """The loss that is trained: (1 - w)·CE + w·τ²·D + γ·AD."""
+        loss = torch.lerp(
+            cross_entropy.float(), terms["distillation"], self._args.distillation_weight
+        )
+        if "attention" in terms:
+            loss = loss + self._args.attention_distillation_weight * terms["attention"].to(
+                loss.device
+            )
+        return loss
+
+    def _hidden_of_tokens(self, states: StudentStates, mask: torch.Tensor) -> torch.Tensor:
+        """[trained tokens, width], without the virtual tokens of prompt tuning."""
+        hidden = states.hidden
+        if hidden is None or hidden.shape[1] < mask.shape[1]:
+            found = "nothing" if hidden is None else f"states of shape {tuple(hidden.shape)}"
+            raise ValueError(
+                f"distillation: the student's backbone left {found} for a batch of {tuple(mask.shape)} tokens. Its "
+                "forward must run it once on the whole batch."
+            )
+        hidden = hidden[:, hidden.shape[1] - mask.shape[1] :]
+        # The head may be on another device where the model is spread over several.
+        return hidden[mask.to(hidden.device)].to(output_head(self._student).weight.device)
+
+
+def trained_positions(labels: torch.Tensor) -> torch.Tensor:
+    """bool [batch, length]: positions whose next token is trained; the last one never is."""
+    mask = torch.zeros_like(labels, dtype=torch.bool)
+    mask[:, :-1] = labels[:, 1:] != -100
+    return mask

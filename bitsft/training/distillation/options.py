@@ -43,11 +43,52 @@ class DistillationOptions:
         },
     )
 
+    attention_distillation_weight: float = field(
+        default=0.0,
+        metadata={
+            "help": "Factor of the divergence between attention relations of teacher and student; 0 is none."
+        },
+    )
+    attention_distillation_layer: int = field(
+        default=-1,
+        metadata={
+            "help": "The decoder layer whose attention relations are compared; negative ones count from the end."
+        },
+    )
+    attention_distillation_heads: int = field(
+        default=1,
+        metadata={
+            "help": "Relation heads that queries, keys and values are split into; it divides their widths."
+        },
+    )
+    distillation_cache: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder for the teacher's outputs: asked once, read in every epoch and later run."
+        },
+    )
+    distillation_top_k: int = field(
+        default=64, metadata={"help": "Words a token of which the cache keeps the probability."}
+    )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in transformers, which writes out only `model_init_kwargs`'s quantization by itself."""
+        values: dict[str, Any] = super().to_dict()  # type: ignore[misc]
+        options = values.get("teacher_model_init_kwargs")
+        quantization = options.get("quantization_config") if isinstance(options, dict) else None
+        if quantization is not None and not isinstance(quantization, dict):
+            values["teacher_model_init_kwargs"] = {
+                **options,
+                "quantization_config": quantization.to_dict(),
+            }
+        return values
+
     def check_distillation_options(self) -> None:
         """Refuse values outside their range.
 
         Raises:
-            ValueError: The weight is not in [0, 1], the temperature not above 0, or the divergence unknown.
+            ValueError: The weight is not in [0, 1], the temperature not above 0, the divergence unknown, or one of
+                the others outside its range; attention relations together with a cache.
         """
         if not 0 <= self.distillation_weight <= 1:
             raise ValueError(
@@ -61,4 +102,17 @@ class DistillationOptions:
         if self.distillation_divergence not in get_args(DivergenceName):
             raise ValueError(
                 f"distillation_divergence is {self.distillation_divergence!r}; use 'forward', 'reverse' or 'js'."
+            )
+        if not 0 <= self.attention_distillation_weight < float("inf"):
+            raise ValueError(
+                f"attention_distillation_weight is {self.attention_distillation_weight}; use 0 or more."
+            )
+        for name in ("attention_distillation_heads", "distillation_top_k"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; use 1 or more.")
+        if self.distillation_cache is not None and self.attention_distillation_weight > 0:
+            raise ValueError(
+                "distillation_cache keeps what the teacher predicts, and attention_distillation_weight compares what "
+                "happens inside it: token by token relations of every document, too large to keep. Use one of the "
+                "two."
             )
