@@ -13,6 +13,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
+import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 from trl import BEMACallback
@@ -52,16 +53,12 @@ def check_bema_fits(
             "BEMACallback averages latent weights, which projection='stochastic' does not keep. Use "
             "projection='latent', or leave the callback out."
         )
-    import torch
-
     with torch.device("meta"):
         made = {name for name, _ in type(model)(model.config).named_parameters()}
     frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
     unlike = sorted(made ^ {name for name, _ in model.named_parameters()})
     if unlike or frozen:
-        reason = (
-            f"{unlike[0]!r} is not among those" if unlike else f"{frozen[0]!r} is not trained"
-        )
+        reason = f"{unlike[0]!r} is not among those" if unlike else f"{frozen[0]!r} is not trained"
         raise ValueError(
             f"BEMACallback needs a model with just the parameters that {type(model).__name__} makes, all of them "
             f"trained, but {reason}. {remedy}"
