@@ -4,7 +4,7 @@ Both hold one row for each position where `mask` (batch, length) is True, in the
 whose next token is trained. A model yields the first form, a cache the second.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -18,10 +18,12 @@ class TeacherHeadSignal:
     Attributes:
         hidden: [tokens, the teacher's width]: the backbone's last hidden states, without gradient.
         head: The teacher's output head.
+        attention: What attention distillation compares (attention.py); empty without it.
     """
 
     hidden: torch.Tensor
     head: OutputHead
+    attention: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

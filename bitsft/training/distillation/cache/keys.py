@@ -21,8 +21,6 @@ _TEXT_INPUTS = {
     "shift_labels",
     "cu_seq_lens_q",
     "cu_seq_lens_k",
-    "max_length_q",
-    "max_length_k",
     "seq_idx",
 }
 
@@ -53,7 +51,11 @@ def keyed_documents(
     Raises:
         ValueError: A trained position lies in no document, or the batch holds more than text.
     """
-    other = sorted(name for name in inputs if name not in _TEXT_INPUTS)
+    other = sorted(
+        name
+        for name, value in inputs.items()
+        if isinstance(value, torch.Tensor) and name not in _TEXT_INPUTS
+    )
     if other:
         raise ValueError(
             f"distillation_cache keeps what a teacher says of tokens alone; the batch also holds {', '.join(other)}. "
