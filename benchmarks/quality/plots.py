@@ -1,0 +1,104 @@
+"""Pictures of a study: the gap that each variant closes, and the tasks; PNG, written into docs/images.
+
+Bars are means over the seeds, whiskers the spread (sample standard deviation), dots the seeds. Blue is ternary by bitsft, grey full
+precision, orange what is rounded afterwards, light blue naive straight-through.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+COLOURS = {"full_precision": "#7f7f7f", "rounded": "#d6845a", "straight_through": "#92c5de"}
+BITSFT = "#2166ac"
+PANELS = {
+    "loss": "loss of held-out completions, nats",
+    "nsmc_accuracy": "NSMC sentiment, % right",
+    "sae4k_rougeL": "sae4k, ROUGE-L",
+    "raft_correct": "RAFT, % right (0, 2, 4 distractors)",
+    "raft_oracle_quoted": "RAFT, % quoting the right paragraph",
+    "base_bits_per_byte": "the base's own text, bits per byte",
+}
+WIDTH = 8.0  # inches
+
+
+def _bars(
+    axes: Axes, variants: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any], digits: int
+) -> None:
+    for position, (name, value) in enumerate(values.items()):
+        axes.barh(position, value["mean"], color=COLOURS.get(name, BITSFT), height=0.7)
+        if value["spread"] is not None:
+            axes.errorbar(
+                value["mean"], position, xerr=value["spread"], color="black", lw=1, capsize=2
+            )
+        axes.plot(value["values"], [position] * len(value["values"]), ".", color="black", ms=3)
+        ends = [*value["values"], value["mean"] + (value["spread"] or 0)]
+        axes.annotate(
+            f"{value['mean']:.{digits}f}",
+            (max(ends), position),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            size=7,
+        )
+    axes.set_yticks(range(len(values)), [variants[name]["label"] for name in values], size=8)
+    axes.invert_yaxis()
+    axes.tick_params(axis="x", labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def plot_gap(variants: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """The share of the gap between straight-through and full precision, best first."""
+    values = {
+        name: one["gap_closed"]
+        for name, one in variants.items()
+        if "gap_closed" in one and name not in ("full_precision", "straight_through")
+    }
+    if not values:
+        return
+    values = dict(sorted(values.items(), key=lambda pair: -pair[1]["mean"]))
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.2 + 0.26 * len(values)), layout="constrained")
+    _bars(axes, variants, values, 0)
+    axes.axvline(0, color=COLOURS["straight_through"], lw=1.5, zorder=0)
+    axes.axvline(100, color=COLOURS["full_precision"], lw=1.5, ls="--", zorder=0)
+    # Rounding afterwards is far below: cut there, its number stands beside the bar.
+    low = min([0.0, *(v["mean"] for v in values.values() if v["mean"] > -150)])
+    high = max([110.0, *(max(v["values"]) for v in values.values())])
+    axes.set_xlim(1.15 * low - 5, 1.12 * high)
+    for text, value in zip(axes.texts, values.values(), strict=True):
+        if max(value["values"]) < 1.15 * low - 5:
+            text.set_text(f"← {value['mean']:.0f}")
+            text.xy = (1.15 * low - 5, text.xy[1])
+    axes.set_xlabel("share of the gap closed, %: 0 is straight-through, 100 full precision", size=9)
+    _save(figure, path)
+
+
+def plot_tasks(variants: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """A panel for each measure, a bar for each variant; axes start near the worst, not at 0."""
+    if not variants:
+        return
+    figure, all_axes = plt.subplots(
+        3, 2, figsize=(WIDTH, 1.0 + 3 * (0.5 + 0.26 * len(variants))), layout="constrained"
+    )
+    for axes, (name, title) in zip(all_axes.flat, PANELS.items(), strict=True):
+        values = {key: one["scores"][name] for key, one in variants.items()}
+        _bars(axes, variants, values, 3 if name in ("loss", "base_bits_per_byte") else 1)
+        every = [value for one in values.values() for value in one["values"]]
+        room = max(max(every) - min(every), 0.02 * max(every))
+        axes.set_xlim(max(0.0, min(every) - 0.3 * room), max(every) + 0.3 * room)
+        axes.set_title(title, size=9, loc="left")
+    for axes in all_axes[:, 1]:
+        axes.set_yticklabels([])
+    _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+    print(f"written: {path}")
