@@ -274,7 +274,9 @@ def _projections(model: nn.Module, role: str, layer: int, heads: int) -> dict[st
 
 def _decoder_layers(model: nn.Module) -> nn.ModuleList | None:
     """The decoder's layers; with PEFT below the wrapper, in multimodal models those of the language model."""
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner: Any = model
+    if hasattr(inner, "get_base_model"):
+        inner = inner.get_base_model()
     if hasattr(inner, "get_decoder"):
         inner = inner.get_decoder()
     layers = getattr(inner, "layers", None)

@@ -14,7 +14,7 @@ virtual token, which the teacher lacks, is not compared.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,9 +86,7 @@ class Distillation:
                 states.hidden = output.last_hidden_state
 
         handle = backbone(self._student).register_forward_hook(keep)
-        attention = (
-            nullcontext({}) if self._attention is None else self._attention.capture("student")
-        )
+        attention = self._capture("student")
         try:
             with attention as states.attention:
                 yield states
@@ -108,9 +106,7 @@ class Distillation:
         if isinstance(self.teacher, CachedTeacher):
             return self.teacher.signal(inputs, mask)
         asked = {name: value for name, value in inputs.items() if name not in _NOT_FOR_THE_TEACHER}
-        attention = (
-            nullcontext({}) if self._attention is None else self._attention.capture("teacher")
-        )
+        attention = self._capture("teacher")
         with torch.no_grad(), attention as relations:
             hidden = backbone(self.teacher)(**asked, use_cache=False).last_hidden_state
         return TeacherHeadSignal(
@@ -172,6 +168,10 @@ class Distillation:
                 loss.device
             )
         return loss
+
+    def _capture(self, role: str) -> AbstractContextManager[dict[str, torch.Tensor]]:
+        """Collects a model's attention states; empty without attention distillation."""
+        return nullcontext({}) if self._attention is None else self._attention.capture(role)
 
     def _hidden_of_tokens(self, states: StudentStates, mask: torch.Tensor) -> torch.Tensor:
         """[trained tokens, width], without the virtual tokens of prompt tuning."""

@@ -139,7 +139,7 @@ class CacheStore:
         ids = torch.cat([row.indices for row in rows]).cpu().numpy()
         stored = [to_stored(row) for row in rows]
         lengths = [0, *(len(row.indices) for row in rows)]
-        tensors = {
+        tensors: dict[str, np.ndarray] = {
             "keys": np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 16),
             "starts": np.cumsum(lengths, dtype=np.int64),
             "ids": ids.astype(np.uint16 if small else np.int32),

@@ -39,7 +39,7 @@ class TeacherCache:
         tokenizer: The student's.
         top_k: Words kept for each token.
         temperature: Of the distillation.
-        teacher_options: How a teacher by path is loaded (`teacher_model_init_kwargs`).
+        teacher_options: How a teacher by path is loaded (`teacher_model_init_kwargs`), or None.
 
     Raises:
         ValueError: The folder was made for something else; the message says what differs.
@@ -53,14 +53,15 @@ class TeacherCache:
         *,
         top_k: int,
         temperature: float,
-        teacher_options: Mapping[str, Any] | None = None,
+        teacher_options: Any = None,
     ) -> None:
         self._store = CacheStore(folder)
-        self._options = {"options": one_form(teacher_options or {})}
         self._teacher = teacher
-        self._facts = {
-            "teacher": {**teacher_facts(teacher), **self._options},
-            "vocabulary": {"sha": digest(one_form(tokenizer.get_vocab())).hex()},
+        self._top_k = top_k
+        self._temperature = temperature
+        self._facts: dict[str, Any] = {
+            "teacher": {**teacher_facts(teacher), "options": one_form(teacher_options or {})},
+            "vocabulary": {"hash": digest(one_form(tokenizer.get_vocab())).hex()},
             "temperature": temperature,
             "top_k": top_k,
         }
@@ -97,7 +98,7 @@ class TeacherCache:
         def load() -> "_Asked":
             nonlocal words
             model, words = load_teacher()
-            if self._facts["top_k"] >= words:
+            if self._top_k >= words:
                 raise ValueError(
                     f"distillation_top_k is {self._facts['top_k']}, but teacher and student share {words} words. Use "
                     f"{words - 1} or less; with so few words a cache saves little."
@@ -119,8 +120,8 @@ class TeacherCache:
                 collate,
                 load,
                 facts,
-                top_k=self._facts["top_k"],
-                temperature=self._facts["temperature"],
+                top_k=self._top_k,
+                temperature=self._temperature,
                 progress=progress,
                 on_batch=still_working,
             )

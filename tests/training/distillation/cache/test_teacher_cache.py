@@ -112,7 +112,7 @@ def test_another_vocabulary_is_refused_without_the_teacher(
     config = {"distillation_cache": str(tmp_path / "cache"), "distillation_top_k": 16}
     make_trainer(None, ROWS, {"teacher_model": saved_teacher}, max_steps=1, **config).train()
     tiny_tokenizer.add_tokens(["새낱말"])
-    with pytest.raises(ValueError, match=r"vocabulary\.sha"):
+    with pytest.raises(ValueError, match=r"vocabulary\.hash"):
         make_trainer(None, ROWS, {"teacher_model": saved_teacher}, **config)
 
 
