@@ -20,6 +20,7 @@ from trl import SFTConfig
 from bitsft.ternary.quantize import Granularity
 from bitsft.training.dense_parameters import DenseParameterOptions
 from bitsft.training.distillation.options import DistillationOptions
+from bitsft.training.latent_free.options import LatentFreeOptions
 from bitsft.training.quantization_strength import QuantizationStrengthOptions
 from bitsft.training.stabilisers.options import StabiliserOptions
 from bitsft.training.sub_norms import SubNormOptions
@@ -35,6 +36,7 @@ class TernarySFTConfig(
     DenseParameterOptions,
     DistillationOptions,
     SubNormOptions,
+    LatentFreeOptions,
     SFTConfig,
 ):
     """Arguments of `TernarySFTTrainer`: all of `trl.SFTConfig`, and these.
@@ -44,15 +46,19 @@ class TernarySFTConfig(
     Args:
         learning_rate: Default 2e-4, ten times TRL's.
         projection: `"latent"` (default) keeps float latent weights that the codes are computed from;
-            `"stochastic"` keeps none: after each step the weight itself is rounded at random to
-            γ·{-1, 0, 1} (arXiv 2412.04787).
+            `"stochastic"` keeps none: after each step the weight itself is γ·{-1, 0, 1}, rounded at random
+            (docs/latent_free.md), and an optimizer of its own takes 1 byte a weight.
+        grid_learning_rate: `projection="stochastic"`: how far a step of usual size moves a ternary weight, in
+            units of γ. Default 0.02. `learning_rate` is then that of the dense parameters.
+        scale_learning_rate: `projection="stochastic"`: the share of itself by which such a step moves γ.
+            Default 0.001; 0 keeps each γ as it is.
         quantization_warmup_ratio: Share of all steps, in [0, 1), during which λ rises from 0 (full precision)
             to 1 (ternary). Default 0: ternary from the first step. Evaluation and saving are fully ternary
             throughout.
         quantization_warmup_schedule: How λ rises: `"linear"` (default), `"sigmoid"` or `"cosine"`.
         granularity: One weight scale γ per matrix (`"tensor"`, default) or per output channel (`"row"`), for the
-            layers that the trainer makes ternary. Models with `"row"` are saved as compressed-tensors, one byte
-            a weight: the packed format has one scale per matrix.
+            layers that the trainer makes ternary. `"row"` is saved at the size of the dense model, because
+            transformers' packed layer holds one scale (docs/stabilisers.md).
         dense_learning_rate: Initial learning rate of embeddings, head, norms and biases. Default None:
             `learning_rate`.
         dense_weight_decay: Weight decay of embeddings and head; norms and biases never decay. Default None:
@@ -148,6 +154,7 @@ class TernarySFTConfig(
         self.check_quantization_strength_options()
         self.check_dense_parameter_options()
         self.check_stabiliser_options()
+        self.check_latent_free_options()
         self.check_distillation_options()
         if self.latent_clip is not None and self.latent_clip <= 0.5:
             raise ValueError(

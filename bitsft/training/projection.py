@@ -1,14 +1,12 @@
 """What happens to the ternary weights around each optimizer step.
 
 `projection="latent"`: the optimizer moves latent weights; the next use computes new codes from them.
-`projection="stochastic"`: after the step each weight is rounded at random to a neighbour on the grid, so
-that its expectation is where the optimizer put it (arXiv 2412.04787); γ stays what it was at the start.
+`projection="stochastic"`: the optimizer itself leaves γ·{-1, 0, 1} (latent_free/); here is nothing to do.
 Plain rounding without latents is not offered: a flip would need |ΔW| > γ/2 in a single step, and no code
 ever changes (docs/numerics.md).
 
-λ follows from the global step alone, and the random rounding from seed and step: a resumed run needs no
-state beyond what Trainer saves, except for the stabilisers' (stabilisers/), and the global random generators are left
-alone.
+λ follows from the global step alone: a resumed run needs no state beyond what Trainer saves, except for the
+stabilisers' (stabilisers/).
 """
 
 import logging
@@ -17,7 +15,7 @@ import torch
 from torch import nn
 
 from bitsft.ternary.linear import BitLinear158, ternary_layers
-from bitsft.ternary.quantize import absmean_scale, round_to_grid_stochastically
+from bitsft.ternary.quantize import absmean_scale
 from bitsft.ternary.stats import take_flip_share, ternary_stats
 from bitsft.training.config import TernarySFTConfig
 from bitsft.training.quantization_strength import quantization_strength
@@ -41,7 +39,6 @@ class Projection:
         self._model = model
         self._args = args
         self.stabilisers = Stabilisers(model, args)
-        self._grid_scales: list[torch.Tensor] = []
         self._steps_since_statistics = 0
         self._warned_of_nan = False
         if not args.keep_latent_weights:
@@ -51,23 +48,19 @@ class Projection:
                     layer.move_to_grid_()
 
     def start(self) -> None:
-        """Before training: latents for layers on the grid, or the grid itself for stochastic rounding."""
+        """Before training: latents for layers on the grid, where there are to be latents."""
         self.stabilisers.reset()
         for layer in self._trained():
-            if self._args.projection == "stochastic":
-                layer.move_to_grid_()
-            elif layer.on_grid:
+            if layer.on_grid and self._args.projection == "latent":
                 layer.move_to_latents_()
 
     def begin(self, step: int) -> None:
-        """At the first step, after a checkpoint was loaded: fix the grid, count flips from here.
+        """At the first step, after a checkpoint was loaded: count flips from here.
 
         Args:
             step: Optimizer steps done.
         """
         self.stabilisers.begin(step)
-        if self._args.projection == "stochastic":
-            self._grid_scales = [layer.ternary()[1].clone() for layer in self._trained()]
         take_flip_share(self._model)
         self._steps_since_statistics = 0
 
@@ -83,16 +76,14 @@ class Projection:
 
     @torch.no_grad()
     def after_optimizer_step(self, step: int) -> None:
-        """Clip or round the weights where asked, and make the next use compute new codes.
+        """Clip the weights where asked, and make the next use compute new codes.
 
         Args:
-            step: The number of optimizer steps done before this one; seeds the random rounding.
+            step: The number of optimizer steps done before this one.
         """
         self._steps_since_statistics += 1
-        for number, layer in enumerate(self._trained()):
-            if self._args.projection == "stochastic":
-                self._round_to_grid(layer, self._grid_scales[number], step, number)
-            elif self._args.latent_clip is not None:
+        if self._args.latent_clip is not None:
+            for layer in self._trained():
                 bound = self._args.latent_clip * absmean_scale(layer.weight, layer.granularity)
                 layer.weight.copy_(layer.weight.float().clamp(-bound, bound))
         self.stabilisers.after_optimizer_step(step)
@@ -149,11 +140,3 @@ class Projection:
     def _trained(self) -> list[BitLinear158]:
         layers = ternary_layers(self._model).values()
         return [layer for layer in layers if layer.weight.requires_grad]
-
-    def _round_to_grid(
-        self, layer: BitLinear158, scale: torch.Tensor, step: int, number: int
-    ) -> None:
-        generator = torch.Generator(layer.weight.device)
-        generator.manual_seed(((self._args.seed * 1_000_003 + step) * 1_000_003 + number) % 2**63)
-        codes = round_to_grid_stochastically(layer.weight, scale, generator)
-        layer.weight.copy_(codes * scale)

@@ -52,7 +52,13 @@ from bitsft.training.diagnosis.memory import out_of_memory_explained
 from bitsft.training.distillation.teacher import Teacher, check_teacher_is_another, teacher_name
 from bitsft.training.distillation.training import TeacherTraining
 from bitsft.training.head_tiles import head_tiles_for
-from bitsft.training.loading import fits_packed_format, load_model
+from bitsft.training.latent_free import (
+    LatentFreeOptimizer,
+    check_latent_free_fits,
+    latent_free_optimizer,
+    trains_ternary_weights,
+)
+from bitsft.training.loading import check_granularity, fits_packed_format, load_model
 from bitsft.training.projection import Projection
 from bitsft.training.run_record import RunRecordCallback
 from bitsft.training.saving import PackedSaving
@@ -137,7 +143,10 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
         if new_sub_norms:
             model = with_sub_norms(model, peft_config)
         if not was_loaded:
-            replace_linear_with_bitlinear(model, filter_fn=fits_packed_format)
+            replace_linear_with_bitlinear(
+                model, filter_fn=fits_packed_format, granularity=args.granularity
+            )
+            check_granularity(model, args.granularity)
         if isinstance(model, PreTrainedModel):
             check_packable(model)
         self._raw_eval_dataset = eval_dataset
@@ -192,6 +201,16 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
             deepspeed=self.is_deepspeed_enabled,
             fsdp=self.is_fsdp_enabled,
         )
+        self._is_latent_free = args.projection == "stochastic" and trains_ternary_weights(
+            self.model
+        )
+        if self._is_latent_free:
+            check_latent_free_fits(
+                args,
+                optimizer_given=optimizers[0] is not None or optimizer_cls_and_kwargs is not None,
+                deepspeed=self.is_deepspeed_enabled,
+                fsdp=self.is_fsdp_enabled,
+            )
         if args.splits_parameters:
             check_parameters_can_be_split(
                 self.model,
@@ -246,6 +265,10 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         is_new = self.optimizer is None
+        if is_new and self._is_latent_free:
+            decaying = self.get_decay_parameter_names(self.model)
+            self.optimizer = latent_free_optimizer(self.model, self.args, decaying)
+            is_new = False  # its groups are split already
         optimizer = super().create_optimizer(*args, **kwargs)
         if is_new and self.args.splits_parameters:
             decaying = self.get_decay_parameter_names(self.model)
@@ -253,6 +276,8 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
         stepped = optimizer
         while isinstance(stepped, AcceleratedOptimizer):  # from an earlier call of train()
             stepped = stepped.optimizer
+        if isinstance(stepped, LatentFreeOptimizer):
+            stepped.follow_weights()
         if not self.is_deepspeed_enabled and stepped is not self._hooked_optimizer:
             stepped.register_step_post_hook(
                 lambda *_: self._projection.after_optimizer_step(self.state.global_step)
