@@ -75,7 +75,9 @@ class DistillationOptions:
         """As in transformers, which writes out only `model_init_kwargs`'s quantization by itself."""
         values: dict[str, Any] = super().to_dict()  # type: ignore[misc]
         options = values.get("teacher_model_init_kwargs")
-        quantization = options.get("quantization_config") if isinstance(options, dict) else None
+        if not isinstance(options, dict):
+            return values
+        quantization = options.get("quantization_config")
         if quantization is not None and not isinstance(quantization, dict):
             values["teacher_model_init_kwargs"] = {
                 **options,
