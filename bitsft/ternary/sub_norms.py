@@ -227,7 +227,8 @@ def _check_same_logits(model: PreTrainedModel, with_norms: BitNetForCausalLM) ->
         model.train(was_training)
         with_norms.train(was_training)
     difference = float((found - expected).norm() / expected.norm())
-    if not difference < 1e-3:
+    # model.to(torch.bfloat16) rounds the frequencies of the rotary embedding, too; those of the new model are exact.
+    if not difference < max(1e-3, 8 * torch.finfo(weight.dtype).eps):
         raise _refusal(
             model,
             f"as BitNetForCausalLM without the norms it gives other logits (relative difference {difference:.2g})",
