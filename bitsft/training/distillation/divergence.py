@@ -34,6 +34,8 @@ from bitsft.training.distillation.signals import TeacherHeadSignal, TeacherSigna
 CHUNK_VALUES_CPU = 2**22
 CHUNK_VALUES = 2**26
 """Logits (tokens × words) of one model that exist at a time: 16 MiB on a CPU, 256 MiB elsewhere."""
+LEAST_TOKENS = 128
+"""Never fewer tokens at a time: each chunk adds a product of the head's size to the head's gradient."""
 
 LEAST_LOG_PROB = -80.0
 """Stands for log 0 in the rest of a cached distribution."""
@@ -53,12 +55,12 @@ def divergence_sum(
 
     Args:
         hidden: [tokens, width]: the student's last hidden states at the positions of `teacher`.
-        head: The student's.
+        head: The student's output head.
         teacher: What the teacher says about the same tokens.
         words: The first so many rows of the heads are compared; both have at least that many.
         temperature: τ; above 0.
         divergence: `"forward"`, `"reverse"` or `"js"`.
-        chunk_values: See `CHUNK_VALUES`.
+        chunk_values: Default: `CHUNK_VALUES` of the device, or `LEAST_TOKENS` tokens.
 
     Returns:
         A float32 scalar in nats with gradients for `hidden` and for weight and bias of `head`; 0, with zero
@@ -66,6 +68,7 @@ def divergence_sum(
     """
     if chunk_values is None:
         chunk_values = CHUNK_VALUES_CPU if hidden.device.type == "cpu" else CHUNK_VALUES
+        chunk_values = max(chunk_values, LEAST_TOKENS * words)
     total: Tensor = _DivergenceSum.apply(
         hidden,
         head.weight,
