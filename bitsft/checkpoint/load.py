@@ -66,7 +66,7 @@ def load_ternary(
         filter_fn: `filter_fn(module, full_name) -> bool`; False keeps a layer dense that would become ternary.
             The module's weight is on the meta device. Default: none is kept.
         activation_bits: See `replace_linear_with_bitlinear`.
-        granularity: See `replace_linear_with_bitlinear`.
+        granularity: See `replace_linear_with_bitlinear`; a checkpoint that was saved with a scale per row keeps it.
         scale_convention: `"divide"` or `"multiply"`: what a packed checkpoint's weight_scale does, where its
             config.json is wrong.
         device_map: As in `from_pretrained`, but one device.
@@ -132,11 +132,16 @@ def _take_ternary_layers(model: PreTrainedModel, checkpoint: TernaryCheckpoint) 
             )
         layer.weight, layer.bias = linear.weight, linear.bias
         layer.on_grid = checkpoint.form.kind == "packed" or (
-            checkpoint.form.kind == "dense"
+            checkpoint.form.kind in ("dense", "rows")
             and _is_on_grid(weight[:1], layer.granularity)  # settles it for nearly all others
             and _is_on_grid(weight, layer.granularity)
             and bool(smallest < 0 or largest > 0)
         )
+        if checkpoint.form.kind == "rows" and not layer.on_grid and bool(weight.any()):
+            raise ValueError(
+                f"{checkpoint.files.directory}: a row of the weight of {name} is not γ·{{-1, 0, 1}}, though config.json "
+                "says that it is quantized (offline). For master weights set quantization_mode to 'online' there."
+            )
         model.set_submodule(name, layer.eval())
     logger.info("%s: %d ternary layers loaded", type(model).__name__, len(checkpoint.ternary))
 

@@ -138,7 +138,7 @@ def open_ternary(
             form,
             filter_fn,
             activation_bits=activation_bits,
-            granularity=granularity,
+            granularity="row" if form.kind == "rows" else granularity,
         )
     return TernaryCheckpoint(files, form, outline, ternary, dtype, from_pretrained)
 
@@ -250,7 +250,7 @@ def _make_ternary(
     linear = {name: m for name, m in model.named_modules() if isinstance(m, nn.Linear)}
     meant = set(linear) if form.kind == "dense" else _converted_by_transformers(model, form)
     packed = {_module_name(layer, linear, files) for layer in form.scales}
-    stored = packed if form.kind == "packed" else meant
+    stored = packed if form.scales else meant
     if form.kind == "online" and not stored:
         raise ValueError(
             f"{files.directory / 'config.json'}: modules_to_not_convert leaves no linear layer to be ternary."
@@ -262,7 +262,7 @@ def _make_ternary(
         return name in stored and (filter_fn is None or filter_fn(module, name))
 
     replace_linear_with_bitlinear(model, filter_fn=choose, **options)
-    if form.kind == "packed":
+    if form.scales:
         _check_config_means(packed, meant & asked, meant, files)
     for name in sorted(set() if form.kind == "dense" else stored - asked):
         raise ValueError(

@@ -67,8 +67,9 @@ def _source(checkpoint: TernaryCheckpoint, names: list[str]) -> TernarySource:
     model, files, form = checkpoint.outline, checkpoint.files, checkpoint.form
     layers = ternary_layers(model)
 
-    may_lie_on_grid = (
-        form.kind == "dense"
+    may_lie_on_grid = form.kind in (
+        "dense",
+        "rows",
     )  # online layers take γ from the mean, whatever the weight
 
     def read_masters(name: str) -> Tensor:
@@ -79,8 +80,8 @@ def _source(checkpoint: TernaryCheckpoint, names: list[str]) -> TernarySource:
             return form.read_packed(files, name)
         masters = read_masters(name)
         quantize = kernels_for(masters).quantize_weight
-        codes, scale = quantize(masters, on_grid=may_lie_on_grid)
-        if not bool(torch.isfinite(scale)):
+        codes, scale = quantize(masters, layers[name].granularity, on_grid=may_lie_on_grid)
+        if not bool(torch.isfinite(scale).all()):
             path = files.file_of(f"{name}.weight")
             raise ValueError(
                 f"{path}: tensor '{name}.weight' holds NaN or infinite values, so there is nothing to export."
@@ -90,7 +91,8 @@ def _source(checkpoint: TernaryCheckpoint, names: list[str]) -> TernarySource:
     def read_latent(name: str) -> Tensor:
         if form.kind != "packed":
             weight = read_masters(name)
-            if not (may_lie_on_grid and bool(grid_scale(weight)[1])):
+            on_grid = grid_scale(weight, layers[name].granularity)[1]
+            if not (may_lie_on_grid and bool(on_grid.all())):
                 return weight
         return latents_from_grid(*read_layer(name))
 

@@ -5,12 +5,13 @@
     online    bitnet, autobitlinear, online                   float (masters)      none; γ = mean|W| in each forward
     packed    bitnet, bitlinear (or no linear_class)          uint8, 4 codes/byte  1/γ: BitLinear divides by it
     packed    bitnet, autobitlinear, offline                  uint8, 4 codes/byte  γ: AutoBitLinear multiplies by it
+    rows      bitnet, autobitlinear, offline                  float, γ·codes       1; γ is the row's magnitude
 
 Source: `transformers/integrations/bitnet.py`, and `BitNetQuantConfig` for the defaults. A bias is added to the
 scaled product by BitLinear, but before scaling by AutoBitLinear offline: (x·codes + bias)·γ; there it is read as
 γ·bias.
 
-The last two forms look alike, and a file with the wrong linear_class loads without an error into a model that talks
+The two packed forms look alike, and a file with the wrong linear_class loads without an error into a model that talks
 nonsense. It is recognised by its size: γ of a trained model is mostly 0.005 to 0.3, so 1/γ read as γ gives 3 to
 200. Limit: around 1 the two cannot be told apart, and microsoft/bitnet-b1.58-2B-4T has γ of about 1.5
 (microsoft/BitNet pull request 616 quotes 1.555); so only a median above 4 is refused, where the other convention
@@ -47,13 +48,14 @@ class StoredForm:
     """How a checkpoint's ternary weights are stored.
 
     Attributes:
-        kind: `"dense"`, `"online"` or `"packed"`.
+        kind: `"dense"`, `"online"`, `"packed"` or `"rows"` (not packed, a scale per row).
         quantization_config: That of config.json; empty where it has none.
         convention: Of a packed checkpoint: whether `weight_scale` divides or multiplies; else None.
-        scales: Of a packed checkpoint: γ of each packed layer by name, float32 `()`; else empty.
+        scales: `weight_scale` of each layer that has one, by name, float32 `()`: γ of packed layers, 1 where
+            each row has its own γ.
     """
 
-    kind: Literal["dense", "online", "packed"]
+    kind: Literal["dense", "online", "packed", "rows"]
     quantization_config: dict[str, Any]
     convention: ScaleConvention | None
     scales: dict[str, Tensor]
@@ -111,7 +113,7 @@ class StoredForm:
         tensors = {}
         for name in files.names:
             layer, _, kind = name.rpartition(".")
-            if layer in self.scales and kind == "weight":
+            if self.kind == "packed" and layer in self.scales and kind == "weight":
                 rows, columns = files.shape(name)
                 shape: Sequence[int] = (rows * CODES_PER_BYTE, columns)
                 tensors[name] = StoredTensor(shape, partial(read_weight, layer))
@@ -162,6 +164,14 @@ def stored_form(
         raise ValueError(f"scale_convention is {scale_convention!r}; use 'divide' or 'multiply'.")
     path = files.directory / "config.json"
     quantization = _quantization_config(config, str(path))
+    rows = _layers_with_row_scales(files, quantization)
+    if rows:
+        if scale_convention is not None:
+            raise ValueError(
+                f"scale_convention={scale_convention!r} is for packed checkpoints; {files.directory} holds float "
+                "weights with a scale per row. Leave it out."
+            )
+        return StoredForm("rows", quantization, None, dict.fromkeys(rows, torch.ones(())))
     packed = _packed_layers(files)
     wants_packed = bool(quantization) and not _is_online(quantization)
     if wants_packed and not packed:
@@ -223,6 +233,23 @@ def _is_online(quantization: Mapping[str, Any]) -> bool:
         quantization.get("linear_class") == "autobitlinear"
         and quantization.get("quantization_mode") == "online"
     )
+
+
+def _layers_with_row_scales(files: CheckpointFiles, quantization: Mapping[str, Any]) -> list[str]:
+    """Layers of the form `rows`; empty for any other form, or where not all of them have it."""
+    if quantization.get("linear_class") != "autobitlinear" or _is_online(quantization):
+        return []
+    layers = [n.rpartition(".")[0] for n in files.names if n.endswith(".weight_scale")]
+    for layer in layers:
+        weight, scale = f"{layer}.weight", f"{layer}.weight_scale"
+        if weight not in files or not files.dtype(weight).is_floating_point:
+            return []
+        if math.prod(files.shape(scale)) != 1 or files.read(scale).float().item() != 1:
+            raise ValueError(
+                f"{files.file_of(scale)}: tensor {scale!r} stands beside a float weight, with a scale per row in it, "
+                "and must then be 1, shape (1,). Fetch the weights again."
+            )
+    return layers
 
 
 def _packed_layers(files: CheckpointFiles) -> list[str]:

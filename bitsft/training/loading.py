@@ -17,7 +17,9 @@ from transformers import (
 from trl.trainer.utils import get_config_model_id
 
 from bitsft.checkpoint.load import load_ternary
+from bitsft.ternary.linear import ternary_layers
 from bitsft.ternary.pack import CODES_PER_BYTE
+from bitsft.ternary.quantize import Granularity
 from bitsft.training.config import TernarySFTConfig
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,28 @@ def fits_packed_format(module: nn.Module, name: str) -> bool:
         )
         return False
     return True
+
+
+def check_granularity(model: nn.Module, granularity: Granularity) -> None:
+    """Layers that were ternary before keep their scales; refuse a `"row"` that they do not have.
+
+    Args:
+        model: A model with `BitLinear158` layers.
+        granularity: The trainer's option.
+
+    Raises:
+        ValueError: `"row"` was asked for, and a layer has one scale per matrix.
+    """
+    for name, layer in ternary_layers(model).items():
+        if layer.granularity == granularity:
+            continue
+        if granularity == "row":
+            raise ValueError(
+                f"granularity='row', but {name} was ternary before, with one scale per matrix, which it keeps. Pass the "
+                "model before its conversion, or convert it with replace_linear_with_bitlinear(model, "
+                "granularity='row')."
+            )
+        logger.info("%s was ternary before and keeps its scale per row.", name)
 
 
 def load_model(
@@ -56,7 +80,9 @@ def load_model(
     if args.distributed_state.distributed_type in ("MULTI_GPU", "DEEPSPEED"):
         options["device_map"] = None
     options.setdefault("trust_remote_code", args.trust_remote_code)
+    options.setdefault("granularity", args.granularity)
     model = load_ternary(path, filter_fn=fits_packed_format, **options)
+    check_granularity(model, args.granularity)
     if processing_class is None:
         processing_class = AutoProcessor.from_pretrained(
             get_config_model_id(model.config),

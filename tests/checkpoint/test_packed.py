@@ -35,7 +35,6 @@ def test_what_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"granularity": "row"}, "one scale per row"),
         ({"activation_bits": None}, "activations in full precision"),
     ],
 )

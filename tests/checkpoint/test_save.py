@@ -84,7 +84,6 @@ def test_a_model_with_adapters_is_refused_with_the_way_out(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("format", "options", "message"),
     [
-        ("transformers", {"granularity": "row"}, "q_proj has one scale per row .*format='dense'"),
         ("latent", {"granularity": "row"}, "q_proj has one scale per row"),
         ("transformers", {"activation_bits": None}, "q_proj leaves its activations"),
         ("latent", {"activation_bits": None}, "q_proj leaves its activations"),

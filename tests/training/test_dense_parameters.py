@@ -1,16 +1,24 @@
 """Learning rate and weight decay of the dense parameters."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from peft import LoraConfig
-from transformers import TrainerCallback
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from transformers import LlamaForCausalLM, TrainerCallback
 
-from bitsft.ternary.linear import ternary_layers
+from bitsft.ternary import replace_linear_with_bitlinear, ternary_layers
 from bitsft.training import TernarySFTTrainer
-from bitsft.training.dense_parameters import check_parameters_can_be_split
+from bitsft.training.dense_parameters import (
+    DenseParameterOptions,
+    check_parameters_can_be_split,
+    split_parameter_groups,
+)
 from tests.training.conftest import MakeTrainer
 
 SPLIT = {"dense_learning_rate": 1e-4, "dense_weight_decay": 0.01, "weight_decay": 0.1}
@@ -152,6 +160,29 @@ def test_adapters_are_refused(make_trainer: MakeTrainer) -> None:
 def test_deepspeed_is_refused(make_trainer: MakeTrainer) -> None:
     with pytest.raises(ValueError, match="do not work with DeepSpeed"):
         check_parameters_can_be_split(make_trainer().model, optimizer_given=False, deepspeed=True)
+
+
+@pytest.fixture
+def one_process() -> Iterator[None]:
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.usefixtures("one_process")
+def test_sharded_parameters_are_told_apart(tiny_llama: LlamaForCausalLM) -> None:
+    """FSDP2 exchanges parameters and classes; groups are made from what is there after it."""
+    replace_linear_with_bitlinear(tiny_llama)
+    for block in tiny_llama.model.layers:
+        fully_shard(block, mesh=init_device_mesh("cpu", (1,)))
+    optimizer = torch.optim.AdamW(tiny_llama.parameters(), lr=1e-3, weight_decay=0.1)
+    options = DenseParameterOptions(dense_learning_rate=1e-4)
+    names = [name for name, _ in tiny_llama.named_parameters()]
+    split_parameter_groups(optimizer, tiny_llama, names, options)
+    ternary = {id(layer.weight) for layer in ternary_layers(tiny_llama).values()}
+    first, second = optimizer.param_groups
+    assert {id(p) for p in first["params"]} == ternary and first["lr"] == 1e-3
+    assert len(second["params"]) == len(names) - len(ternary) and second["lr"] == 1e-4
 
 
 def test_an_optimizer_without_ordinary_groups_is_refused(make_trainer: MakeTrainer) -> None:

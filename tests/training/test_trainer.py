@@ -344,13 +344,6 @@ class TestRefused:
         with pytest.raises(ValueError, match="model_init_kwargs holds a quantization_config"):
             make_trainer(model="no/model", model_init_kwargs={"quantization_config": {"a": 1}})
 
-    def test_row_scales_cannot_be_saved_and_are_refused_before_training(
-        self, make_trainer: MakeTrainer, tiny_llama: LlamaForCausalLM
-    ) -> None:
-        replace_linear_with_bitlinear(tiny_llama, granularity="row")
-        with pytest.raises(ValueError, match="q_proj has one scale per row"):
-            make_trainer(model=tiny_llama)
-
     def test_widths_that_do_not_pack_stay_dense(
         self, make_trainer: MakeTrainer, tiny_tokenizer, caplog
     ) -> None:  # type: ignore[no-untyped-def]
