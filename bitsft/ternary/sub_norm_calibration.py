@@ -101,18 +101,31 @@ def sub_norms_left_out(model: nn.Module, watch: Watch | None = None) -> Iterator
 
 
 @contextmanager
-def _full_precision(model: nn.Module) -> Iterator[None]:
-    """Inside, latent weights are used as they are; weights on the grid stay ternary, and nothing drops out."""
-    modes = {module: module.training for module in model.modules()}
-    layers = [layer for layer in ternary_layers(model).values() if not layer.on_grid]
-    strengths = [layer.quantization_strength for layer in layers]
-    model.eval()
-    for layer in layers:
-        layer.training, layer.quantization_strength = True, 0.0
+def evaluation_mode(*models: nn.Module) -> Iterator[None]:
+    """Inside, every module is in evaluation mode; on leaving, each is in the mode it was in."""
+    modes = {module: module.training for model in models for module in model.modules()}
+    for module in modes:
+        module.training = False
     try:
         yield
     finally:
         for module, mode in modes.items():
             module.training = mode
-        for layer, strength in zip(layers, strengths, strict=True):
-            layer.quantization_strength = strength
+
+
+@contextmanager
+def _full_precision(model: nn.Module) -> Iterator[None]:
+    """Inside, latent weights are used as they are; weights on the grid stay ternary, and nothing drops out."""
+    layers = [layer for layer in ternary_layers(model).values() if not layer.on_grid]
+    strengths = [layer.quantization_strength for layer in layers]
+    with evaluation_mode(model):
+        for layer in layers:
+            layer.training, layer.quantization_strength = (
+                True,
+                0.0,
+            )  # λ counts in training mode only
+        try:
+            yield
+        finally:
+            for layer, strength in zip(layers, strengths, strict=True):
+                layer.quantization_strength = strength

@@ -35,7 +35,11 @@ from transformers import (
 
 from bitsft.ternary.generate import hold_codes_while_generating
 from bitsft.ternary.linear import ternary_layers
-from bitsft.ternary.sub_norm_calibration import calibrate_sub_norms, sub_norms_left_out
+from bitsft.ternary.sub_norm_calibration import (
+    calibrate_sub_norms,
+    evaluation_mode,
+    sub_norms_left_out,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +87,6 @@ def insert_sub_norms(
     _check_expressible(model)
     with_norms = _empty_twin(model)
     _share_layers(model, with_norms)
-    with_norms.train(model.training)
     with_norms.generation_config = copy.deepcopy(model.generation_config)
     with_norms.name_or_path = model.name_or_path
     if model.is_gradient_checkpointing:
@@ -196,6 +199,10 @@ def _share_layers(model: PreTrainedModel, with_norms: BitNetForCausalLM) -> None
         for norm in (twin.self_attn.attn_sub_norm, twin.mlp.ffn_sub_norm):
             where = block.input_layernorm.weight.device
             norm.weight = nn.Parameter(torch.ones(norm.weight.shape, device=where, dtype=dtype))
+    shared = set(model.modules())
+    for module in with_norms.modules():
+        if module not in shared:
+            module.training = model.training
 
 
 def _with_bias(linear: nn.Linear) -> nn.Linear:
@@ -218,14 +225,9 @@ def _check_same_logits(model: PreTrainedModel, with_norms: BitNetForCausalLM) ->
         return
     count = min(16, model.config.max_position_embeddings)
     ids = torch.arange(count, device=weight.device)[None] * 7 % len(weight)
-    was_training = model.training
-    try:
-        expected = model.eval()(input_ids=ids, use_cache=False).logits.float()
-        with sub_norms_left_out(with_norms.eval()):
-            found = with_norms(input_ids=ids, use_cache=False).logits.float()
-    finally:
-        model.train(was_training)
-        with_norms.train(was_training)
+    with evaluation_mode(model, with_norms), sub_norms_left_out(with_norms):
+        expected = model(input_ids=ids, use_cache=False).logits.float()
+        found = with_norms(input_ids=ids, use_cache=False).logits.float()
     difference = float((found - expected).norm() / expected.norm())
     # model.to(torch.bfloat16) rounds the frequencies of the rotary embedding, too; those of the new model are exact.
     if not difference < max(1e-3, 8 * torch.finfo(weight.dtype).eps):

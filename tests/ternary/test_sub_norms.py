@@ -201,11 +201,14 @@ def test_bfloat16_and_gradient_checkpointing_stay() -> None:
 
 
 def test_global_state_and_the_model_stay_as_they_were() -> None:
-    model = llama().train()
+    model = llama(attention_dropout=0.5).train()
+    model.model.layers[0].eval()
+    modes = {module: module.training for module in model.modules()}
     random_state = torch.get_rng_state()
     result = insert_sub_norms(model, calibration=IDS)
     assert torch.equal(torch.get_rng_state(), random_state)
-    assert model.training and all(module.training for module in result.modules())
+    assert modes == {module: module.training for module in model.modules()}
+    assert result.training and result.model.layers[0].mlp.ffn_sub_norm.training
     assert torch.get_default_dtype() == torch.float32
     assert not any(module._forward_hooks for module in result.modules())
 
