@@ -50,7 +50,7 @@ def main() -> int:
         sizes = SIZES[arguments.size]
         data = load_or_prepare(out, sources, sizes)
         jobs = (
-            sweep_jobs(out, arguments.base, arguments.parts)
+            sweep_jobs(out, arguments.base, arguments.parts, arguments.variants)
             if arguments.sweep
             else study_jobs(
                 out, arguments.base, arguments.parts, arguments.seeds, arguments.variants

@@ -1,6 +1,6 @@
 """Pictures of a study: the gap that each variant closes, and the tasks; PNG, written into docs/images.
 
-Bars are means over the seeds, whiskers the spread (sample standard deviation), dots the seeds. Blue is ternary by bitsft, grey full
+Bars and large dots are means over the seeds, whiskers the spread (sample standard deviation), small dots the seeds. Blue is ternary by bitsft, grey full
 precision, orange what is rounded afterwards, light blue naive straight-through.
 """
 
@@ -27,11 +27,21 @@ PANELS = {
 WIDTH = 8.0  # inches
 
 
-def _bars(
-    axes: Axes, variants: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any], digits: int
+def _draw(
+    axes: Axes,
+    variants: Mapping[str, Mapping[str, Any]],
+    values: Mapping[str, Any],
+    digits: int,
+    *,
+    from_zero: bool,
 ) -> None:
     for position, (name, value) in enumerate(values.items()):
-        axes.barh(position, value["mean"], color=COLOURS.get(name, BITSFT), height=0.7)
+        colour = COLOURS.get(name, BITSFT)
+        if from_zero:
+            axes.barh(position, value["mean"], color=colour, height=0.7)
+        else:
+            axes.axhline(position, color="#e5e5e5", lw=0.8, zorder=0)
+            axes.plot(value["mean"], position, "o", color=colour, ms=8)
         if value["spread"] is not None:
             axes.errorbar(
                 value["mean"], position, xerr=value["spread"], color="black", lw=1, capsize=2
@@ -63,7 +73,8 @@ def plot_gap(variants: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         return
     values = dict(sorted(values.items(), key=lambda pair: -pair[1]["mean"]))
     figure, axes = plt.subplots(figsize=(WIDTH, 1.2 + 0.26 * len(values)), layout="constrained")
-    _bars(axes, variants, values, 0)
+    _draw(axes, variants, values, 0, from_zero=True)
+    axes.set_ylim(len(values) - 0.4, -0.6)
     axes.axvline(0, color=COLOURS["straight_through"], lw=1.5, zorder=0)
     axes.axvline(100, color=COLOURS["full_precision"], lw=1.5, ls="--", zorder=0)
     # Rounding afterwards is far below: cut there, its number stands beside the bar.
@@ -79,7 +90,7 @@ def plot_gap(variants: Mapping[str, Mapping[str, Any]], path: Path) -> None:
 
 
 def plot_tasks(variants: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """A panel for each measure, a bar for each variant; axes start near the worst, not at 0."""
+    """A panel for each measure, a dot for each variant: no bars, as the axes do not start at 0."""
     if not variants:
         return
     figure, all_axes = plt.subplots(
@@ -87,7 +98,8 @@ def plot_tasks(variants: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     )
     for axes, (name, title) in zip(all_axes.flat, PANELS.items(), strict=True):
         values = {key: one["scores"][name] for key, one in variants.items()}
-        _bars(axes, variants, values, 3 if name in ("loss", "base_bits_per_byte") else 1)
+        digits = 3 if name in ("loss", "base_bits_per_byte") else 1
+        _draw(axes, variants, values, digits, from_zero=False)
         every = [value for one in values.values() for value in one["values"]]
         room = max(max(every) - min(every), 0.02 * max(every))
         axes.set_xlim(max(0.0, min(every) - 0.3 * room), max(every) + 0.3 * room)

@@ -215,7 +215,11 @@ def _rows_table(about: Mapping[str, Any]) -> str:
 
 def _machine_line(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     machine = next(one["machine"] for part in PARTS for one in runs[part])
-    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    packages = ", ".join(
+        f"{name} {version}"
+        for name, version in machine["packages"].items()
+        if version != "not installed"
+    )
     return f"{machine['processor']}, one thread a run; Python {machine['python']}, {packages}."
 
 

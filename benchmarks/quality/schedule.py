@@ -79,8 +79,17 @@ def _job(out: Path, base: Path, part: str, seed: int, variant: Variant) -> Job:
     )
 
 
-def sweep_jobs(out: Path, base: Path, parts: Sequence[str]) -> list[Job]:
-    """Every family at every rate of its grid, on seed 0; the teacher is the dense run at the rate of `RATES`."""
+def sweep_jobs(
+    out: Path, base: Path, parts: Sequence[str], names: Sequence[str] | None
+) -> list[Job]:
+    """Every family at every rate of its grid, on seed 0; the teacher is the dense run at the rate of `RATES`.
+
+    Args:
+        out: The study's folder.
+        base: The base's.
+        parts: Of `tasks` and `text`.
+        names: Of `full_precision`, `straight_through`, `recipe`, `latent_free`; None for all.
+    """
     models = {
         "dense": "full_precision",
         "straight": "straight_through",
@@ -91,6 +100,8 @@ def sweep_jobs(out: Path, base: Path, parts: Sequence[str]) -> list[Job]:
     for part in parts:
         variants = {variant.name: variant for variant in variants_of(part)}
         for family, name in models.items():
+            if names is not None and name not in names:
+                continue
             for rate in sorted(GRIDS[family], key=lambda rate: rate != RATES[part][family]):
                 is_teacher = family == "dense" and rate == RATES[part]["dense"]
                 teacher = out / "sweep" / part / "teacher"
@@ -198,7 +209,7 @@ def _cost(job: Job, sizes: Sizes) -> float:
         tokens = sizes.text_rows * sizes.text_length * sizes.text_steps
     factor = {"rounded": 0.0, "dense": 1.0, "straight": 1.1}.get(job.variant.family, 1.6)
     measures = 5 if job.part == "text" or job.validation_only else 60
-    return 10 + measures + 4.2e-4 * tokens * factor * job.variant.steps
+    return 4 + measures + 4.2e-4 * tokens * factor * job.variant.steps
 
 
 _given: tuple[Data, Sizes, dict[str, Any]]

@@ -38,7 +38,7 @@ class Sizes:
     task_steps: int = 250
     task_tokens: int = 1536
     text_steps: int = 120
-    text_rows: int = 8
+    text_rows: int = 6
     text_length: int = 128
     text_tokens: int = 30_000
     batch_size: int = 32

@@ -171,7 +171,8 @@ def _trained(
             trainer = Batched(_load(start), SFTConfig(folder, **common), **given)
         else:
             known = {f.name for f in fields(TernarySFTConfig)}
-            options = {k: v for k, v in job.variant.all_options().items() if k in known}
+            wanted = job.variant.trainer_options(job.part, job.rate)
+            options = {name: value for name, value in wanted.items() if name in known}
             if job.variant.teacher:
                 given["teacher_model"] = _load(job.teacher)
             config = TernarySFTConfig(folder, run_record=False, **common | options)

@@ -4,24 +4,25 @@
 with it, so that each is judged twice: on top of plain straight-through training and on top of the recipe.
 
 `RATES` are the winners of `quality.py --sweep` (validation rows, seed 0, full steps): one for each family, as each
-kind of training has its own best rate; dense, straight-through and distilled ones differ by a factor of two and more.
+kind of training has its own best rate. The rate of `latent_free` is its `grid_learning_rate`; its dense parameters have
+the dense rate.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 PARTS = ("tasks", "text")
 
 RATES: dict[str, dict[str, float]] = {
-    "tasks": {"dense": 1e-3, "straight": 2e-3, "distilled": 2e-3, "latent_free": 2e-3},
-    "text": {"dense": 1e-3, "straight": 2e-3, "distilled": 2e-3, "latent_free": 2e-3},
+    "tasks": {"dense": 1e-3, "straight": 2e-3, "distilled": 2e-3, "latent_free": 0.02},
+    "text": {"dense": 1e-3, "straight": 2e-3, "distilled": 2e-3, "latent_free": 0.02},
 }
 GRIDS: dict[str, tuple[float, ...]] = {
     "dense": (5e-4, 1e-3, 2e-3),
     "straight": (1e-3, 2e-3, 4e-3),
     "distilled": (1e-3, 2e-3, 4e-3),
-    "latent_free": (5e-4, 1e-3, 2e-3, 4e-3),
+    "latent_free": (0.01, 0.02, 0.04),
 }
 
 NEUTRAL: dict[str, Any] = {
@@ -43,6 +44,8 @@ NEUTRAL: dict[str, Any] = {
 }
 """Every option off, whatever the defaults of the library are: naive straight-through training."""
 
+DENSE_RATE = "dense"
+"""Stands for the part's dense rate, as a learning rate in the options below."""
 INGREDIENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "sub_norms": ("sub-norms", {"sub_norms": True}),
     "warmup_linear": ("λ warm-up, linear", {"quantization_warmup_ratio": 0.3}),
@@ -55,16 +58,24 @@ INGREDIENTS: dict[str, tuple[str, dict[str, Any]]] = {
         {"quantization_warmup_ratio": 0.3, "quantization_warmup_schedule": "cosine"},
     ),
     "latent_clip": ("latents clipped at 3 γ", {"latent_clip": 3.0}),
-    "dense_rate": ("dense parameters at half the rate", {"dense_learning_rate": 1e-3}),
+    "dense_rate": ("dense parameters at the dense rate", {"dense_learning_rate": DENSE_RATE}),
     "decay": (
         "decay 0.1 of ternary weights only",
         {"weight_decay": 0.1, "dense_weight_decay": 0.0},
     ),
     "row_scales": ("a scale a row", {"granularity": "row"}),
-    "dead_zone": ("dead-zone remedy", {"dead_zone_strength": 0.1}),
+    "dead_zone": ("dead-zone remedy", {"dead_zone_strength": 0.01}),
     "freezing": ("oscillating codes frozen, last 30 %", {"freeze_oscillating_ratio": 0.3}),
     "averaging": ("average of the latents", {"latent_average_decay": 0.95}),
 }
+
+LATER = {
+    "recipe_weight_0.25",
+    "recipe_and_warmup_sigmoid",
+    "recipe_and_warmup_cosine",
+    "recipe_and_decay",
+}
+"""Variants of the text that are run last."""
 
 RECIPE: tuple[str, ...] = ()
 """The ingredients of the recipe beside its distillation."""
@@ -111,8 +122,17 @@ class Variant:
         return self.teacher or self.start == "teacher"
 
     def all_options(self) -> dict[str, Any]:
-        """What the trainer is given: neutral where the variant says nothing."""
+        """Neutral where the variant says nothing."""
         return {**NEUTRAL, **self.options}
+
+    def trainer_options(self, part: str, rate: float) -> dict[str, Any]:
+        """What the trainer is given for a part and a rate of the variant's family."""
+        options = {**self.all_options(), "learning_rate": rate}
+        if self.family == "latent_free":
+            options |= {"learning_rate": RATES[part]["dense"], "grid_learning_rate": rate}
+        if options["dense_learning_rate"] == DENSE_RATE:
+            options["dense_learning_rate"] = RATES[part]["dense"]
+        return options
 
 
 def _recipe_options() -> dict[str, Any]:
@@ -207,7 +227,7 @@ def text_variants() -> list[Variant]:
         found.append(
             Variant(f"recipe_{kind}_{name}", title, "distilled", change, True, RECIPE_START)
         )
-    return found
+    return [replace(one, level=2) if one.name in LATER else one for one in found]
 
 
 def variants_of(part: str) -> list[Variant]:
