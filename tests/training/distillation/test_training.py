@@ -35,7 +35,8 @@ def plain_sums(
 ) -> torch.Tensor:
     """CE and τ²·KL summed over the trained tokens, and their number, from whole logits."""
     names = ("input_ids", "attention_mask", "position_ids")
-    inputs = {name: batch[name] for name in names if name in batch}
+    inputs: dict[str, Any] = {name: batch[name] for name in names if name in batch}
+    inputs["use_cache"] = False  # with a cache transformers takes a packed row for one document
     with torch.no_grad():
         z, z_teacher = (model(**inputs).logits[:, :-1] for model in (student, teacher))
     labels = batch["labels"][:, 1:]
