@@ -50,7 +50,10 @@ def _process(rank: int, folder: str, fails: bool) -> None:
     ],
 )
 def test_two_processes(tmp_path: Path, fails: bool, outcomes: list[str]) -> None:
-    multiprocessing.spawn(_process, args=(str(tmp_path), fails), nprocs=2)
+    # Forked: a new process would import everything again.
+    multiprocessing.start_processes(
+        _process, args=(str(tmp_path), fails), nprocs=2, start_method="fork"
+    )
     assert [(tmp_path / f"outcome of {rank}").read_text() for rank in (0, 1)] == outcomes
     assert not (tmp_path / "made by 1").exists()
 
