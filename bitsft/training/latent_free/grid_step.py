@@ -100,7 +100,7 @@ def grid_step(
     row_factor, column_factor = inverse_roots(state, step, betas[1])
     row_factor *= -rate * POSITIONS_PER_CODE
     for rows in _blocks(weight):
-        position = gradient[rows].float().mul_(row_factor[rows]).mul_(column_factor)
+        position = (gradient[rows].float() * row_factor[rows]).mul_(column_factor)
         position += state["position"][rows]
         position += torch.rand(position.shape, generator=generator, device=position.device)
         position.floor_().clamp_(-LAST_POSITION, LAST_POSITION)

@@ -160,4 +160,4 @@ class LatentFreeOptimizer(torch.optim.Optimizer):
         for number, param in zip(numbers, params, strict=True):
             for name, value in state_dict["state"].get(number, {}).items():
                 if isinstance(value, Tensor) and name != "step":
-                    self.state[param][name] = value.to(param.device, copy=True)
+                    self.state[param][name] = value.to(param.device)
