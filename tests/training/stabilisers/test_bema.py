@@ -1,0 +1,63 @@
+"""TRL's BEMACallback leaves a packed ternary model of the averaged latent weights."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM
+from trl import BEMACallback
+
+from bitsft.ternary.quantize import quantize_weight
+
+from ..conftest import MakeTrainer
+
+
+def test_its_folder_is_the_projection_of_its_average(
+    make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    bema = BEMACallback(update_freq=2)
+    trainer = make_trainer(max_steps=6, trainer={"callbacks": [bema]})
+    trainer.train()
+    stock = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "bema")
+    packed = stock.model.layers[0].mlp.up_proj
+    averaged = bema.running_model.model.layers[0].mlp.up_proj
+    codes, scale = quantize_weight(averaged.weight)
+    assert len(averaged.weight.detach().abs().unique()) > 100, "latent weights"
+    assert packed.weight.dtype == torch.uint8
+    x = torch.randn(2, 32)
+    torch.testing.assert_close(packed(x), averaged.eval()(x))
+    live_codes, _ = trainer.model.model.layers[0].mlp.up_proj.ternary()
+    assert not torch.equal(codes, live_codes)
+    assert (tmp_path / "run" / "bema" / "tokenizer.json").is_file()
+
+
+def test_what_it_cannot_copy_is_refused(make_trainer: MakeTrainer) -> None:
+    adapters = make_trainer(
+        trainer={
+            "callbacks": [BEMACallback()],
+            "peft_config": LoraConfig(target_modules=["q_proj"]),
+        }
+    )
+    with pytest.raises(ValueError, match="PeftModel.* wraps the model"):
+        adapters.train()
+    no_latents = make_trainer(projection="stochastic", trainer={"callbacks": [BEMACallback()]})
+    with pytest.raises(ValueError, match="does not keep. Use projection='latent'"):
+        no_latents.train()
+    partly = make_trainer(trainer={"callbacks": [BEMACallback()]})
+    partly.model.model.norm.weight.requires_grad_(False)
+    with pytest.raises(ValueError, match=r"'model\.norm\.weight' is not trained"):
+        partly.train()
+    extended = make_trainer(trainer={"callbacks": [BEMACallback()]})
+    extended.model.model.layers[0].extra = torch.nn.Linear(2, 2, bias=False)
+    with pytest.raises(ValueError, match=r"'model\.layers\.0\.extra\.weight' is not among those"):
+        extended.train()
+
+
+def test_a_resumed_run_says_that_its_average_starts_anew(
+    make_trainer: MakeTrainer, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_trainer(save_strategy="steps", save_steps=2).train()
+    trainer = make_trainer(trainer={"callbacks": [BEMACallback()]})
+    trainer.train(resume_from_checkpoint=str(Path(trainer.args.output_dir) / "checkpoint-2"))
+    assert "its average starts anew from the checkpoint" in caplog.text
