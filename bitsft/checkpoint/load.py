@@ -180,7 +180,14 @@ def warn_of_rounding(checkpoint: TernaryCheckpoint) -> None:
         name for name in (f"{layer}.weight" for layer in checkpoint.ternary) if name in files
     ]
     wider = [name for name in masters if files.dtype(name).itemsize > dtype.itemsize]
-    if wider:
+    if wider and checkpoint.form.kind == "rows":
+        logger.warning(
+            "%s rounds the scales of the rows, which are stored in %s, so logits differ a little from the checkpoint's. "
+            "Load in float32 to keep them.",
+            dtype,
+            files.dtype(wider[0]),
+        )
+    elif wider:
         logger.warning(
             "%s rounds %d master weights, which are stored in %s; where one lies beside a rounding boundary, its "
             "code changes. Load in float32 to keep the codes.",

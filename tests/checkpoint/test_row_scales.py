@@ -127,3 +127,16 @@ def test_a_convention_is_not_for_it(tmp_path: Path) -> None:
     save_ternary(ternary_model("llama", granularity="row"), tmp_path)
     with pytest.raises(ValueError, match="'divide' is for packed checkpoints"):
         load_ternary(tmp_path, scale_convention="divide")
+
+
+def test_rounded_scales_are_said_and_codes_stay(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = ternary_model("llama", granularity="row")
+    save_ternary(model, tmp_path)
+    again = load_ternary(tmp_path, dtype=torch.bfloat16)
+    assert "rounds the scales of the rows, which are stored in torch.float32" in caplog.text
+    codes, scale = ternary_layers(again)[LAYER].ternary()
+    expected_codes, expected_scale = ternary_layers(model)[LAYER].ternary()
+    assert torch.equal(codes, expected_codes)
+    assert torch.equal(scale, expected_scale.bfloat16().float())

@@ -200,7 +200,7 @@ def test_groups_that_are_a_copy_are_refused(make_trainer: MakeTrainer) -> None:
         """Stands for a pair of optimizers that shows the groups of both."""
 
         @property
-        def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        def param_groups(self) -> list[dict[str, Any]]:
             return list(self.__dict__["groups"])
 
         @param_groups.setter
