@@ -8,7 +8,8 @@ matrices are trained. Four ways, each with three seeds:
 - latent: float weights behind the codes, straight-through gradients (projection="latent");
 - nearest: no latents, after each step every weight is rounded to the nearest point of the grid. bitsft does
   not offer this; it is here to show why;
-- stochastic: the same with stochastic rounding (projection="stochastic").
+- stochastic: the same with stochastic rounding, straight to the codes (arXiv 2412.04787). bitsft rounds to 64ths of a
+  code instead (docs/latent_free.md).
 
 Printed per learning rate: the mean loss of the last 20 steps and the share of codes that differ from the start.
 """

@@ -43,7 +43,8 @@ def new_state(weight: Tensor, codes: Tensor, scale: Tensor) -> State:
     Returns:
         The moments, and `position`: int8, where the weight stands now; on the codes if it is on the grid.
     """
-    state = new_moments(*weight.shape, scale)
+    height, width = weight.shape
+    state = new_moments(height, width, scale)
     state["position"] = torch.empty(weight.shape, dtype=torch.int8, device=weight.device)
     half = POSITIONS_PER_CODE // 2
     for rows in _blocks(weight):

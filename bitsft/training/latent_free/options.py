@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 from transformers import TrainingArguments
+from transformers.training_args import OptimizerNames
 
 from bitsft.ternary.linear import ternary_layers
 
@@ -66,7 +67,9 @@ def check_latent_free_fits(
         )
     if optimizer_given or args.optim not in ("adamw_torch", "adamw_torch_fused"):
         chosen = (
-            "an optimizer given to the trainer" if optimizer_given else f"optim={str(args.optim)!r}"
+            "an optimizer given to the trainer"
+            if optimizer_given
+            else f"optim={OptimizerNames(args.optim).value!r}"
         )
         raise ValueError(
             f"projection='stochastic' brings its own optimizer, which {chosen} would replace: the update has to be "

@@ -1,0 +1,114 @@
+"""`projection="stochastic"` in the trainer: its optimizer, resuming, what it refuses."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bitsft.scratch import new_llama
+from bitsft.ternary import replace_linear_with_bitlinear, ternary_layers
+from bitsft.training.latent_free import LatentFreeOptimizer
+
+from ..conftest import MakeTrainer
+
+
+def optimizer_of(trainer: Any) -> LatentFreeOptimizer:
+    optimizer = trainer.optimizer
+    while not isinstance(optimizer, LatentFreeOptimizer):
+        optimizer = optimizer.optimizer
+    return optimizer
+
+
+def test_scales_move_and_rates_fall_with_the_schedule(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(projection="stochastic", dense_learning_rate=1e-4)
+    replaced = trainer.model.model.layers[0].mlp.up_proj
+    before = replaced.ternary()[1].item()
+    trainer.train()
+    after = replaced.ternary()[1].item()
+    assert 0 < abs(after / before - 1) < 4e-3  # four steps of a thousandth of itself, at most
+    rates = [entry["learning_rate"] for entry in trainer.state.log_history if "loss" in entry]
+    assert rates == pytest.approx([0.02, 0.015, 0.01, 0.005])
+    grid, *dense = optimizer_of(trainer).param_groups
+    assert grid["grid"] and len(grid["params"]) == 14
+    assert {group["initial_lr"] for group in dense} == {1e-4}
+
+
+def test_a_resumed_run_ends_with_the_same_bits(make_trainer: MakeTrainer, tmp_path: Path) -> None:
+    settings = {"projection": "stochastic", "save_strategy": "steps", "save_steps": 2}
+    whole = make_trainer(**settings)
+    whole.train()
+    torch.rand(3)  # wherever the global generator stands
+    resumed = make_trainer(output_dir=str(tmp_path / "other"), **settings)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-2"))
+    expected = whole.model.state_dict()
+    for name, value in resumed.model.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    for weight, state in optimizer_of(resumed).state.items():
+        if "position" in state:
+            assert state["position"].dtype == torch.int8 and state["scale"].dtype == torch.float32
+            assert weight.shape == state["position"].shape
+
+
+def test_weights_written_by_others_are_where_the_next_training_starts(
+    make_trainer: MakeTrainer,
+) -> None:
+    trainer = make_trainer(projection="stochastic", max_steps=1)
+    trainer.train()
+    layer = trainer.model.model.layers[0].mlp.up_proj
+    with torch.no_grad():
+        layer.weight.copy_(torch.full_like(layer.weight, 0.125))
+    optimizer_of(trainer).follow_weights()
+    state = optimizer_of(trainer).state[layer.weight]
+    assert state["scale"].item() == 0.125 and bool((state["position"] == 64).all())
+    untouched = trainer.model.model.layers[1].mlp.up_proj
+    assert optimizer_of(trainer).state[untouched.weight]["row_square"].any()
+
+
+def test_dense_parameters_move_as_under_adamw(tiny_llama: torch.nn.Module) -> None:
+    replace_linear_with_bitlinear(tiny_llama)
+    layers = list(ternary_layers(tiny_llama).values())
+    norm = tiny_llama.get_parameter("model.norm.weight")
+    twin = torch.nn.Parameter(norm.detach().clone())
+    ours = LatentFreeOptimizer(layers, [{"params": [norm], "weight_decay": 0.1}], lr=1e-2)
+    reference = torch.optim.AdamW([twin], lr=1e-2, weight_decay=0.1)
+    for step in range(3):
+        norm.grad = torch.sin(torch.arange(norm.numel()) + step).float()
+        twin.grad = norm.grad.clone()
+        ours.step()
+        reference.step()
+    assert torch.equal(norm, twin)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"optim": "adafactor"}, "brings its own optimizer, which optim='adafactor' would replace"),
+        ({"grid_learning_rate": 0.0}, "grid_learning_rate is 0.0; it is in units of the scale"),
+        ({"scale_learning_rate": 1.0}, "scale_learning_rate is 1.0; it is the share of itself"),
+    ],
+    ids=str,
+)
+def test_what_cannot_work_is_refused(
+    make_trainer: MakeTrainer, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_trainer(projection="stochastic", **settings)
+
+
+def test_an_optimizer_from_outside_is_refused(make_trainer: MakeTrainer, tiny_tokenizer) -> None:  # type: ignore[no-untyped-def]
+    model = new_llama(tiny_tokenizer, hidden_size=32, layers=1, heads=4, max_length=64)
+    outside = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="an optimizer given to the trainer would replace"):
+        make_trainer(model, projection="stochastic", trainer={"optimizers": (outside, None)})
+
+
+def test_the_optimizer_refuses_what_it_cannot_do(tiny_llama: torch.nn.Module) -> None:
+    with pytest.raises(ValueError, match="no ternary layer to train"):
+        LatentFreeOptimizer([])
+    replace_linear_with_bitlinear(tiny_llama)
+    layers = list(ternary_layers(tiny_llama).values())
+    with pytest.raises(ValueError, match="grid_lr is 0.0"):
+        LatentFreeOptimizer(layers, grid_lr=0.0)
+    with pytest.raises(ValueError, match="takes no closure"):
+        LatentFreeOptimizer(layers).step(lambda: 0.0)
