@@ -299,10 +299,10 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
         explained = out_of_memory_explained(self)
         with hold_codes(self.model), self._run_record.session(), explained:
             output = super().train(*args, **kwargs)
+            self._projection.finish()
             if self.is_world_process_zero():
                 callbacks = self.callback_handler.callbacks
                 pack_bema(callbacks, self.model, self.args.output_dir, self._tokenizer)
-            self._projection.finish()
         self._take_autocast_off_the_model()
         return output
 

@@ -40,6 +40,10 @@ class StabiliserOptions:
             if is_set
         ]
 
+    def stabilisers_with_state(self) -> list[str]:
+        """Those of them that move weights and keep state in checkpoints."""
+        return [name for name in self.stabilisers_in_use() if name != "dead_zone_strength"]
+
     def check_stabiliser_options(self) -> None:
         """Raises:
         ValueError: A value is outside its range.
@@ -84,9 +88,9 @@ def check_stabilisers_fit(
             f"{names}: no ternary weight of this model is trained, so there is no latent weight to stabilise (with "
             "peft_config the base is frozen). Train without PEFT, or leave the option at its default."
         )
-    moved = [name for name in used if name != "dead_zone_strength"]
-    if moved and (deepspeed or fsdp):
+    stateful = options.stabilisers_with_state()
+    if stateful and (deepspeed or fsdp):
         raise ValueError(
-            f"{' and '.join(moved)} cannot reach weights that {'DeepSpeed' if deepspeed else 'FSDP'} keeps in "
+            f"{' and '.join(stateful)} cannot reach weights that {'DeepSpeed' if deepspeed else 'FSDP'} keeps in "
             "partitions. Train on one device or with DDP, or leave the option at its default."
         )

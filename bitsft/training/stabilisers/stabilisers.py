@@ -153,7 +153,7 @@ class Stabilisers:
         from safetensors.torch import load_file
 
         path = Path(checkpoint) / STATE_FILE
-        names = " and ".join(self._options.stabilisers_in_use())
+        names = " and ".join(self._options.stabilisers_with_state())
         remedy = (
             f"The checkpoint was made with other options, or with save_only_model. Start anew with {names}, or resume "
             "with the options that the checkpoint was made with."
