@@ -109,9 +109,8 @@ def test_rows_are_held_out_and_raft_has_its_distractors(
 
 def test_a_quote_is_where_the_statement_is() -> None:
     paragraph = "한라산은 제주도에 있는 산이다. 높이는 해발 고도 약 천구백오십 미터이며 남한에서 가장 높다고 한다."
-    assert "남한에서 가장 높다고 한다." in data._quote(
-        paragraph, "남한에서 가장 높다고 할 수 있나?"
-    )
+    quote = data._quote(paragraph, "남한에서 가장 높다고 할 수 있나?")
+    assert quote == "남한에서 가장 높다고 한다."
 
 
 def test_batches_hold_one_task_and_fit(

@@ -161,7 +161,8 @@ def _quote(paragraph: str, statement: str) -> str:
         while end < len(words) and len(" ".join(words[start : end + 1])) <= QUOTE:
             end += 1
         stretches.append(" ".join(words[start:end])[:QUOTE])
-    return max(stretches, key=lambda text: len(wanted & set(character_pairs(text))))
+    # Of equal ones the last: it begins with a word that counts.
+    return max(reversed(stretches), key=lambda text: len(wanted & set(character_pairs(text))))
 
 
 def _raft(questions: Sequence[dict[str, str]], most: int, *, is_test: bool) -> list[dict[str, Any]]:

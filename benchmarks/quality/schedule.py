@@ -23,6 +23,9 @@ from quality.sizes import Sizes
 from quality.train import Job, run
 from quality.variants import GRIDS, PARTS, RATES, Variant, variants_of
 
+MARKER = "study.json"
+"""Written into a teacher's folder when the teacher is whole."""
+
 
 def path_of(out: Path, job: Job) -> Path:
     """Where the result of a job is written."""
@@ -146,6 +149,9 @@ def run_all(
         How many runs failed.
     """
     waiting = [job for job in jobs if not path_of(out, job).exists()]
+    for job in waiting:
+        if job.model_folder is not None:  # students wait for the new teacher
+            (job.model_folder / MARKER).unlink(missing_ok=True)
     total, failed, started = len(waiting), 0, time.monotonic()
     print(f"{len(jobs)} runs, {len(jobs) - total} of them are there already", flush=True)
     spent = [0.0, 0.0]  # seconds, and what was expected of them
@@ -199,7 +205,7 @@ def _name(job: Job) -> str:
 
 
 def _ready(job: Job) -> bool:
-    return job.teacher is None or (job.teacher / "study.json").exists()
+    return job.teacher is None or (job.teacher / MARKER).exists()
 
 
 def _cost(job: Job, sizes: Sizes) -> float:
@@ -233,10 +239,10 @@ def _run_one(job: Job, path: Path) -> float:
     """In a worker: the result goes into its file, the loss comes back for the progress line."""
     data, sizes, machine = _given
     result = run(job, data, sizes) | {"machine": machine, "sizes": asdict(sizes)}
+    if job.model_folder is not None:  # the model is whole: others may start from it
+        marker = {"scores": result["scores"]}
+        (job.model_folder / MARKER).write_text(json.dumps(marker) + "\n", encoding="utf-8")
     with atomic_path(path) as new:
         new.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     path.with_suffix(".error.txt").unlink(missing_ok=True)
-    if job.model_folder is not None:  # the model is whole: others may start from it
-        marker = {"scores": result["scores"]}
-        (job.model_folder / "study.json").write_text(json.dumps(marker) + "\n", encoding="utf-8")
     return float(result["scores"]["loss"])

@@ -32,8 +32,8 @@ class Sizes:
     nsmc_test: int = 2000
     sae4k_test: int = 500
     raft_test: int = 300
-    raft_quotes: int = 96
-    loss_rows: int = 200
+    raft_quotes: int = 64
+    loss_rows: int = 120
     base_tokens: int = 30_000
     task_steps: int = 250
     task_tokens: int = 1536
