@@ -348,13 +348,14 @@ class TestRefused:
             TernarySFTConfig("out", **{option: value})
 
 
-def _process(rank: int, folder: str, tokenizer: PreTrainedTokenizerFast, models: list[Any]) -> None:
+def _process(rank: int, folder: str, tokenizer: PreTrainedTokenizerFast, teacher: Any) -> None:
     import os
 
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2")
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=Path(folder, "port").read_text())
     torch.set_num_threads(1)
-    student, teacher = models
+    # Made here: a model that was passed would lie in memory that both processes train.
+    student = new_llama(tokenizer, hidden_size=32, layers=2, heads=4, max_length=256)
     trainer = TernarySFTTrainer(
         student,
         TernarySFTConfig(
@@ -387,10 +388,8 @@ def test_two_processes_equal_one_with_the_whole_batch(
     tiny_tokenizer: PreTrainedTokenizerFast,
     tmp_path: Path,
 ) -> None:
-    student = new_llama(tiny_tokenizer, hidden_size=32, layers=2, heads=4, max_length=256)
     alone = make_trainer(
-        model=copy.deepcopy(student),
-        trainer={"teacher_model": teacher},
+        trainer={"teacher_model": copy.deepcopy(teacher)},
         per_device_train_batch_size=4,
         max_steps=2,
     )
@@ -401,7 +400,7 @@ def test_two_processes_equal_one_with_the_whole_batch(
         free.bind(("127.0.0.1", 0))
         (tmp_path / "port").write_text(str(free.getsockname()[1]))
     start: Callable[..., Any] = multiprocessing.spawn
-    start(_process, args=(str(tmp_path), tiny_tokenizer, [student, teacher]), nprocs=2)
+    start(_process, args=(str(tmp_path), tiny_tokenizer, teacher), nprocs=2)
     both = json.loads((tmp_path / "logs.json").read_text())
     torch.testing.assert_close(both, logs(alone), rtol=1e-3, atol=1e-3)
 
