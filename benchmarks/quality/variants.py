@@ -80,7 +80,7 @@ LATER = {
 RECIPE: tuple[str, ...] = ()
 """The ingredients of the recipe beside its distillation."""
 RECIPE_DISTILLATION: dict[str, Any] = {"distillation_weight": 0.5}
-RECIPE_START = "base"
+RECIPE_START = "teacher"
 
 DISTILLATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "reverse": ("reverse divergence", {"distillation_divergence": "reverse"}),
