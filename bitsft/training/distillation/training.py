@@ -38,12 +38,17 @@ class TeacherTraining(SFTTrainer):
         """Load and check the teacher; the student stands and is on its device.
 
         Raises:
-            ValueError: The weights are partitioned over processes, or see `load_teacher` and `shared_words`.
+            ValueError: The weights are partitioned over processes, the model is to be compiled, or see `load_teacher` and `shared_words`.
         """
         if self.is_deepspeed_enabled or self.is_fsdp_enabled:
             raise ValueError(
                 "teacher_model with DeepSpeed or FSDP: the divergence needs the whole output head of teacher and "
                 "student in each process. Use DDP (accelerate launch without a DeepSpeed or FSDP config)."
+            )
+        if args.torch_compile:
+            raise ValueError(
+                "teacher_model with torch_compile=True: the student's last hidden states are caught by a hook, which a "
+                "compiled model does not run. Leave torch_compile out."
             )
         self._terms: dict[str, torch.Tensor] = {}
         self._terms_from_step = 0

@@ -334,6 +334,10 @@ class TestRefused:
         with pytest.raises(ValueError, match="vocabulary has"):
             make_trainer(trainer={"teacher_model": teacher})
 
+    def test_a_compiled_student(self, make_trainer: MakeTrainer, teacher: LlamaForCausalLM) -> None:
+        with pytest.raises(ValueError, match="teacher_model with torch_compile=True"):
+            make_trainer(trainer={"teacher_model": teacher}, torch_compile=True)
+
     @pytest.mark.parametrize(
         ("option", "value"),
         [
