@@ -2,7 +2,7 @@
 
     python benchmarks/latent_free_memory.py
 
-Sixteen ternary matrices (by default 1024 x 1024, 16.8 million weights) get one gradient and one optimizer step. Counted are the
+Ternary matrices (by default 64 of 1024 x 1024, 67 million weights) get one gradient and one optimizer step. Counted are the
 bytes of the tensors that outlive the step: weights, gradients, and the optimizer's state as it lies in memory; and the
 growth of the process's resident memory from before the matrices to after the step, which holds the step's temporaries
 as far as they were not given back. Each way runs in a process of its own.
@@ -72,7 +72,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--size", type=int, default=1024)
-    parser.add_argument("--matrices", type=int, default=16)
+    parser.add_argument("--matrices", type=int, default=64)
     parser.add_argument("--json", default=str(Path(__file__).with_suffix(".json")))
     options = parser.parse_args()
     results = {}

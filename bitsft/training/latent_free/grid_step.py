@@ -32,20 +32,21 @@ WEIGHTS_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 24}
 """Weights whose float32 values exist at one time; on a CPU they fit its cache."""
 
 
-def new_state(weight: Tensor, codes: Tensor, scale: Tensor) -> State:
+def new_state(weight: Tensor, codes: Tensor, scale: Tensor, into: Tensor | None = None) -> State:
     """The state of a matrix before its first step.
 
     Args:
         weight: `[rows, columns]`, latent or on the grid; only read.
         codes: int8 in {-1, 0, 1}, of the same shape.
         scale: γ, float32, shape `()` or `[rows, 1]`.
+        into: int8 of the weight's shape that becomes the positions; default: a new tensor.
 
     Returns:
         The moments, and `position`: int8, where the weight stands now; on the codes if it is on the grid.
     """
     height, width = weight.shape
     state = new_moments(height, width, scale)
-    state["position"] = torch.empty(weight.shape, dtype=torch.int8, device=weight.device)
+    state["position"] = torch.empty_like(weight, dtype=torch.int8) if into is None else into
     half = POSITIONS_PER_CODE // 2
     for rows in _blocks(weight):
         position = weight[rows].detach().float() / _of(scale, rows) * POSITIONS_PER_CODE

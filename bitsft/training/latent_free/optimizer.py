@@ -78,12 +78,17 @@ class LatentFreeOptimizer(torch.optim.Optimizer):
     @torch.no_grad()
     def follow_weights(self) -> None:
         """Start anew where a weight is not what this optimizer left: at the beginning, or written by others since."""
-        for layer in self._layers:
-            state = self.state[layer.weight]
-            if not state or not is_state_of(layer.weight, state):
-                codes, scale = layer.ternary()
-                self.state[layer.weight] = dict(new_state(layer.weight, codes, scale))
-                layer.move_to_grid_()
+        strangers = [layer for layer in self._layers if not self._left(layer.weight)]
+        # What stays is allocated before what comes and goes, or the heap keeps a hole for each matrix.
+        positions = [torch.empty_like(layer.weight, dtype=torch.int8) for layer in strangers]
+        for layer, position in zip(strangers, positions, strict=True):
+            codes, scale = layer.ternary()
+            self.state[layer.weight] = dict(new_state(layer.weight, codes, scale, position))
+            layer.move_to_grid_()
+
+    def _left(self, weight: Tensor) -> bool:
+        state = self.state[weight]
+        return bool(state) and is_state_of(weight, state)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
