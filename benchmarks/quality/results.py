@@ -47,7 +47,7 @@ def collect(out: Path) -> Summary:
         ValueError: There is no run yet.
     """
     runs = {part: _read(out / "runs" / part) for part in PARTS}
-    sweep = {part: _read(out / "sweep" / part) for part in PARTS}
+    sweep = {part: _read(out / "sweep" / part, "*.json") for part in PARTS}
     if not any(runs.values()) and not any(sweep.values()):
         raise ValueError(f"{out} has no finished run yet")
     about = json.loads((out / "data.json").read_text(encoding="utf-8"))["about"]
@@ -65,8 +65,8 @@ def collect(out: Path) -> Summary:
     }
 
 
-def _read(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.json"))]
+def _read(folder: Path, pattern: str = "*/*.json") -> list[dict[str, Any]]:
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(pattern))]
 
 
 def _summed(part: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

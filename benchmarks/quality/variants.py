@@ -15,14 +15,14 @@ from typing import Any
 PARTS = ("tasks", "text")
 
 RATES: dict[str, dict[str, float]] = {
-    "tasks": {"dense": 1e-3, "straight": 2e-3, "distilled": 2e-3, "latent_free": 0.02},
-    "text": {"dense": 1e-3, "straight": 2e-3, "distilled": 2e-3, "latent_free": 0.02},
+    "tasks": {"dense": 1e-3, "straight": 1e-3, "distilled": 2e-3, "latent_free": 0.04},
+    "text": {"dense": 1e-3, "straight": 1e-3, "distilled": 2e-3, "latent_free": 0.04},
 }
 GRIDS: dict[str, tuple[float, ...]] = {
     "dense": (5e-4, 1e-3, 2e-3),
-    "straight": (1e-3, 2e-3, 4e-3),
+    "straight": (5e-4, 1e-3, 2e-3, 4e-3),
     "distilled": (1e-3, 2e-3, 4e-3),
-    "latent_free": (0.01, 0.02, 0.04),
+    "latent_free": (0.01, 0.02, 0.04, 0.08),
 }
 
 NEUTRAL: dict[str, Any] = {
