@@ -70,7 +70,6 @@ INGREDIENTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 LATER = {
-    "recipe_weight_0.25",
     "recipe_and_warmup_sigmoid",
     "recipe_and_warmup_cosine",
     "recipe_and_decay",
@@ -79,15 +78,15 @@ LATER = {
 
 RECIPE: tuple[str, ...] = ()
 """The ingredients of the recipe beside its distillation."""
-RECIPE_DISTILLATION: dict[str, Any] = {"distillation_weight": 0.5}
+RECIPE_DISTILLATION: dict[str, Any] = {"distillation_weight": 0.9, "distillation_temperature": 2.0}
 RECIPE_START = "teacher"
 
 DISTILLATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "reverse": ("reverse divergence", {"distillation_divergence": "reverse"}),
     "js": ("Jensen-Shannon divergence", {"distillation_divergence": "js"}),
-    "temperature_2": ("temperature 2", {"distillation_temperature": 2.0}),
-    "weight_0.25": ("weight 0.25", {"distillation_weight": 0.25}),
-    "weight_0.9": ("weight 0.9", {"distillation_weight": 0.9}),
+    "temperature_1": ("temperature 1", {"distillation_temperature": 1.0}),
+    "temperature_4": ("temperature 4", {"distillation_temperature": 4.0}),
+    "weight_0.5": ("weight 0.5", {"distillation_weight": 0.5}),
     "weight_1": ("weight 1: the teacher alone", {"distillation_weight": 1.0}),
     "attention": ("attention relations, too", {"attention_distillation_weight": 1.0}),
 }
