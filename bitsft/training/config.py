@@ -74,9 +74,9 @@ class TernarySFTConfig(
         teacher_model_init_kwargs: Arguments of `from_pretrained` for a `teacher_model` given by path or Hub id, such as
             `dtype`, or `quantization_config` for NF4. Default None.
         distillation_weight: Share w of the divergence from the teacher in the loss, in [0, 1]; the cross-entropy has
-            the rest. Default 0.5; counts only where there is a teacher, as do the two that follow.
+            the rest. Default 0.9; counts only where there is a teacher, as do the two that follow.
         distillation_temperature: Both distributions are softened by it before they are compared; the
-            divergence is multiplied by its square. Default 1.
+            divergence is multiplied by its square. Default 2.
         distillation_divergence: `"forward"` (default) is KL(teacher ‖ student), `"reverse"` KL(student ‖ teacher),
             `"js"` Jensen-Shannon.
         attention_distillation_weight: Factor γ of the divergence between teacher's and student's attention

@@ -26,13 +26,13 @@ class DistillationOptions:
         },
     )
     distillation_weight: float = field(
-        default=0.5,
+        default=0.9,
         metadata={
             "help": "Share of the divergence from the teacher in the loss; the cross-entropy has the rest."
         },
     )
     distillation_temperature: float = field(
-        default=1.0,
+        default=2.0,
         metadata={"help": "Both distributions are softened by it before they are compared."},
     )
     distillation_divergence: DivergenceName = field(

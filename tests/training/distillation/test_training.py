@@ -56,7 +56,7 @@ def plain_sums(
         {"packing": True, "max_length": 64},
         {"gradient_accumulation_steps": 2},
         {"gradient_checkpointing": True},
-        {"distillation_weight": 1.0, "distillation_temperature": 2.0},
+        {"distillation_weight": 1.0, "distillation_temperature": 1.0},
     ],
     ids=str,
 )
@@ -64,7 +64,7 @@ def test_the_first_step_is_that_of_whole_logits(
     make_trainer: MakeTrainer, teacher: LlamaForCausalLM, options: dict[str, Any]
 ) -> None:
     trainer = make_trainer(trainer={"teacher_model": teacher}, max_steps=1, **options)
-    temperature = options.get("distillation_temperature", 1.0)
+    temperature = options.get("distillation_temperature", 2.0)
     sums: list[torch.Tensor] = []
     original = trainer.compute_loss
 
@@ -77,7 +77,7 @@ def test_the_first_step_is_that_of_whole_logits(
     assert len(sums) == options.get("gradient_accumulation_steps", 1)
     total = torch.stack(sums).sum(0)
     cross_entropy, distillation = (total[:2] / total[2]).tolist()
-    weight = options.get("distillation_weight", 0.5)
+    weight = options.get("distillation_weight", 0.9)
     found = logs(trainer)[0]
     assert found["cross_entropy"] == pytest.approx(cross_entropy, rel=1e-4)
     assert found["distillation"] == pytest.approx(distillation, rel=1e-3)
@@ -186,7 +186,7 @@ def test_what_stands_for_the_cross_entropy_has_its_share(
     taught.train()
     found, alone = logs(taught)[0], plain.state.log_history[0]["loss"]
     assert found["cross_entropy"] == pytest.approx(alone, rel=1e-4)
-    expected = 0.5 * found["cross_entropy"] + 0.5 * found["distillation"]
+    expected = 0.1 * found["cross_entropy"] + 0.9 * found["distillation"]
     assert found["loss"] == pytest.approx(expected, rel=1e-3)
 
 
@@ -278,11 +278,11 @@ def test_the_teacher_is_in_no_file_and_no_optimizer_and_does_not_change(
         assert sizes[1][file] == pytest.approx(size, abs=200), file
     record = json.loads((tmp_path / "taught" / "run.json").read_text())
     assert record["settings"]["teacher"] == "LlamaForCausalLM"
-    assert record["settings"]["training"]["distillation_weight"] == 0.5
+    assert record["settings"]["training"]["distillation_weight"] == 0.9
     card = (tmp_path / "taught" / "README.md").read_text()
-    assert "Distilled from `LlamaForCausalLM`: 0.5 of the loss is the forward KL" in card
+    assert "Distilled from `LlamaForCausalLM`: 0.9 of the loss is the forward KL" in card
     assert "Distilled" not in (tmp_path / "plain" / "README.md").read_text()
-    assert pickle.loads(pickle.dumps(taught.args)).distillation_weight == 0.5
+    assert pickle.loads(pickle.dumps(taught.args)).distillation_weight == 0.9
 
 
 class Killed(Exception):
