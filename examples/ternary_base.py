@@ -4,7 +4,7 @@
 
 Rounding the weights of a finished model to -1, 0 and +1 destroys it; training them again on a part of its texts brings
 it back. The dense model is the start and the teacher at once: beside the next token the ternary one learns the whole
-distribution that the dense one gives. About 20 minutes on one CPU core. What is saved is packed, two bits a weight, and
+distribution that the dense one gives. About a quarter of an hour on one CPU core. What is saved is packed, two bits a weight, and
 loads in stock transformers; its card holds the held-out bits per byte of both. --base is a folder that
 pretrain_base.py wrote. All arguments of TernarySFTConfig can be given; see --help.
 """
@@ -25,24 +25,26 @@ CARD = """
 ## Ternary
 
 The weights of the linear layers are -1, 0 or +1 times one scale per matrix: made so by `examples/ternary_base.py` of
-bitsft, with the dense model as teacher, on {tokens:.1f} million tokens of the same text. {stats}.
+bitsft, with the dense model as teacher, on {tokens:.1f} million tokens of the same text.
+{stats}.
 
-| held out, `{signature}` | bits per byte |
+| held-out text | bits per byte |
 |---|---|
-| dense, what this card says above | {dense:.3f} |
+| dense: what the card says above | {dense:.3f} |
 | its weights rounded, not trained | {rounded:.3f} |
-| **ternary, this model** | **{ternary:.3f}** |
+| **ternary: this model** | **{ternary:.3f}** |
 """
 
 DEFAULTS = {
-    "max_steps": 700,
+    "max_steps": 600,
     "per_device_train_batch_size": 4,
     "max_length": 512,
     "packing": True,
     "packing_strategy": "wrapped",
-    "learning_rate": 1e-3,
+    "learning_rate": 1.5e-3,
     "lr_scheduler_type": "cosine",
     "warmup_steps": 50,
+    "distillation_weight": 0.9,
     "adam_beta2": 0.95,
     "gradient_checkpointing": False,
     "include_num_input_tokens_seen": True,
@@ -95,7 +97,6 @@ def main() -> None:
     card = CARD.format(
         tokens=trainer.state.num_input_tokens_seen / 1e6,
         stats=stats,
-        signature=ternary.signature,
         dense=dense.value,
         rounded=rounded.value,
         ternary=ternary.value,

@@ -157,7 +157,7 @@ def test_a_base_from_nothing_and_the_same_ternary(run: Run, tmp_path: Path) -> N
     assert bits is not None and is_packed(ternary)
     card = (ternary / "README.md").read_text("utf-8")
     assert card.startswith("---\nlanguage: ko\nlicense: cc-by-4.0\n") and "# ternary\n" in card
-    assert f"| **ternary, this model** | **{bits[3]}** |" in card
+    assert f"| **ternary: this model** | **{bits[3]}** |" in card
     assert f"**{bits[1]} bits per byte**" in card, (
         "the dense model is the one that base's card describes"
     )
