@@ -64,9 +64,11 @@ class Stabilisers:
             max_steps: Steps of the whole run.
         """
         self._freezing = max_steps - step <= self._options.freeze_oscillating_ratio * max_steps
-        if self._options.dead_zone_strength:
-            strength = dead_zone_strength_at(self._options.dead_zone_strength, step, max_steps)
-            self._set_dead_zone_strength(strength)
+        # Set where it is 0, too: a run of another trainer over these layers may have been broken off.
+        strength = self._options.dead_zone_strength
+        if strength:
+            strength = dead_zone_strength_at(strength, step, max_steps)
+        self._set_dead_zone_strength(strength)
 
     def after_optimizer_step(self, step: int) -> None:
         """When the optimizer has moved the weights.

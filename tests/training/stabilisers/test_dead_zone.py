@@ -48,6 +48,22 @@ def test_in_the_trainer_and_gone_from_the_saved_model(
     )
 
 
+class BreaksOff(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):  # type: ignore[no-untyped-def]
+        raise KeyboardInterrupt
+
+
+def test_a_run_that_broke_off_leaves_nothing_to_the_next_trainer(make_trainer: MakeTrainer) -> None:
+    broken = make_trainer(dead_zone_strength=0.4, trainer={"callbacks": [BreaksOff()]})
+    with pytest.raises(KeyboardInterrupt):
+        broken.train()
+    strengths = Strengths()
+    make_trainer(
+        broken.model, gradient_accumulation_steps=2, trainer={"callbacks": [strengths]}
+    ).train()
+    assert strengths.seen == [0.0] * 4
+
+
 def test_evaluation_of_the_same_weights_is_the_same(make_trainer: MakeTrainer) -> None:
     losses = []
     for strength in (0.0, 1.0):
