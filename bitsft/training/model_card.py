@@ -87,10 +87,13 @@ def ternary_model_card(
 
 def _taught(teacher: str, args: TernarySFTConfig) -> str:
     kind = {"forward": "forward KL", "reverse": "reverse KL", "js": "Jensen-Shannon"}
+    gamma = args.attention_distillation_weight
+    seen = f"the {args.distillation_top_k} likeliest words of " if args.distillation_cache else ""
     return (
         f"Distilled from `{teacher}`: {args.distillation_weight:g} of the loss is the "
-        f"{kind[args.distillation_divergence]} divergence from its distributions at temperature "
-        f"{args.distillation_temperature:g}, on the trained tokens."
+        f"{kind[args.distillation_divergence]} divergence from {seen}its distributions at temperature "
+        f"{args.distillation_temperature:g}, on the trained tokens"
+        + (f", and {gamma:g} times that of its attention relations is added." if gamma else ".")
     )
 
 

@@ -118,3 +118,24 @@ class DistillationOptions:
                 "happens inside it: token by token relations of every document, too large to keep. Use one of the "
                 "two."
             )
+
+    def check_needs_no_teacher(self) -> None:
+        """Refuse options that do nothing without a teacher; a weight may stand there, its default is not 0.
+
+        Raises:
+            ValueError: One of them is set.
+        """
+        without_effect = [
+            name
+            for name in (
+                "teacher_model_init_kwargs",
+                "attention_distillation_weight",
+                "distillation_cache",
+            )
+            if getattr(self, name)
+        ]
+        if without_effect:
+            raise ValueError(
+                f"{', '.join(without_effect)} set without a teacher_model, so nothing would be distilled. Pass "
+                "teacher_model to the trainer, or leave this out."
+            )

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -42,7 +43,8 @@ def output_head(model: nn.Module) -> OutputHead:
     """The head of a causal language model, wrapped by PEFT or not.
 
     Raises:
-        ValueError: The model has no head, or one whose weight is not a plain float matrix (a quantized head).
+        ValueError: The model has no head, or one whose weight is not a plain float matrix (a quantized head), or is
+            not all of it (an adapter on the head).
     """
     base = unwrapped(model)
     head = base.get_output_embeddings()
@@ -52,6 +54,11 @@ def output_head(model: nn.Module) -> OutputHead:
             f"distillation: the output head of {type(base).__name__} is "
             f"{'missing' if head is None else f'a {type(head).__name__} without a plain float weight'}; its logits "
             "are computed from that weight. Use a causal language model, and keep its head out of quantization."
+        )
+    if isinstance(head, BaseTunerLayer):
+        raise ValueError(
+            f"distillation: the output head of {type(base).__name__} has an adapter, and its logits are computed from "
+            "the weight below. Merge the adapter (merge_and_unload), or leave the head out of target_modules."
         )
     config = base.config.get_text_config()
     return OutputHead(

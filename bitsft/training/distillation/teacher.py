@@ -11,9 +11,10 @@ changes, and nothing is put back.
 """
 
 import os
-from typing import Any
+from typing import Any, cast
 
 import torch
+import transformers
 from torch import nn
 from transformers import AutoConfig, BitsAndBytesConfig, PreTrainedModel
 from trl.trainer.utils import create_model_from_path
@@ -24,6 +25,7 @@ from bitsft.training.distillation.output_head import backbone, output_head, unwr
 
 Teacher = str | os.PathLike[str] | nn.Module
 """A path, a Hub id, or a model (also one with PEFT adapters)."""
+_WHERE = ("revision", "token", "cache_dir", "subfolder", "local_files_only", "force_download")
 
 
 def check_teacher_is_another(teacher: Teacher, student: Any) -> None:
@@ -92,6 +94,16 @@ def load_teacher(
     return model.requires_grad_(False).eval()
 
 
+def where_it_lies(args: TernarySFTConfig) -> dict[str, Any]:
+    """Those of `teacher_model_init_kwargs` that find the files, which config and tokenizer need as well."""
+    return {name: value for name, value in _given_options(args).items() if name in _WHERE}
+
+
+def _given_options(args: TernarySFTConfig) -> dict[str, Any]:
+    given = args.teacher_model_init_kwargs
+    return dict(cast(dict[str, Any], given)) if given else {}  # the config has parsed a string
+
+
 def teacher_name(teacher: Teacher) -> str:
     """How records and model cards call it: path, Hub id, or the class of a model made in memory."""
     if not isinstance(teacher, nn.Module):
@@ -103,7 +115,7 @@ def teacher_name(teacher: Teacher) -> str:
 def _from_path(
     path: str, args: TernarySFTConfig, student: PreTrainedModel, device: torch.device
 ) -> PreTrainedModel:
-    options = dict(args.teacher_model_init_kwargs or {})  # a string was parsed by the config
+    options = _given_options(args)
     options.setdefault("trust_remote_code", args.trust_remote_code)
     short = "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32"
     options.setdefault("dtype", short)
@@ -111,7 +123,7 @@ def _from_path(
     if "flash" in attention:
         options.setdefault("attn_implementation", attention)
     config = AutoConfig.from_pretrained(
-        path, trust_remote_code=options["trust_remote_code"], revision=options.get("revision")
+        path, trust_remote_code=options["trust_remote_code"], **where_it_lies(args)
     )
     stored = getattr(config, "quantization_config", None) or {}
     method = stored.get("quant_method") if isinstance(stored, dict) else stored.quant_method
@@ -124,5 +136,7 @@ def _from_path(
         options.setdefault("device_map", {"": device})
     else:
         options.setdefault("device_map", None)
-    model: PreTrainedModel = create_model_from_path(path, **options)
+    # TRL would look for the architecture's name at the path alone.
+    architecture = getattr(transformers, (config.architectures or [""])[0], None)
+    model: PreTrainedModel = create_model_from_path(path, architecture, **options)
     return model

@@ -24,7 +24,7 @@ from bitsft.training.distillation.cache.cached_teacher import CachedTeacher
 from bitsft.training.distillation.cache.teacher_cache import TeacherCache
 from bitsft.training.distillation.distillation import Distillation
 from bitsft.training.distillation.output_head import output_head
-from bitsft.training.distillation.teacher import Teacher, load_teacher
+from bitsft.training.distillation.teacher import Teacher, load_teacher, where_it_lies
 from bitsft.training.distillation.vocabulary import shared_words, tokenizer_of
 
 
@@ -77,7 +77,9 @@ class TeacherTraining(SFTTrainer):
     ) -> tuple[torch.nn.Module, int]:
         with torch.random.fork_rng(devices=[]):
             model = load_teacher(teacher, args, self.model, self.accelerator.device)
-        tokenizer = tokenizer_of(teacher, model, trust_remote_code=args.trust_remote_code)
+        tokenizer = tokenizer_of(
+            teacher, model, trust_remote_code=args.trust_remote_code, **where_it_lies(args)
+        )
         return model, shared_words(self.model, model, self._tokenizer, tokenizer)
 
     def _from_cache(self, cache: TeacherCache) -> Distillation:
@@ -105,13 +107,17 @@ class TeacherTraining(SFTTrainer):
         if self._teacher_cache is not None:
             self._distillation = self._from_cache(self._teacher_cache)
         if self._distillation is None:
+            self.args.check_needs_no_teacher()
             return super().train(*args, **kwargs)
-        self._terms = {}
         teacher = self._distillation.teacher
         if isinstance(teacher, CachedTeacher):
             return super().train(*args, **kwargs)
         with hold_codes(teacher):
             return super().train(*args, **kwargs)
+
+    def _inner_training_loop(self, *args: Any, **kwargs: Any) -> TrainOutput:
+        self._terms = {}  # what a try of auto_find_batch_size noted before it failed is no part of the next
+        return super()._inner_training_loop(*args, **kwargs)
 
     def compute_loss(
         self,

@@ -64,7 +64,7 @@ def shared_words(
 
 
 def tokenizer_of(
-    teacher: Any, model: nn.Module, *, trust_remote_code: bool = False
+    teacher: Any, model: nn.Module, *, trust_remote_code: bool = False, **where: Any
 ) -> PreTrainedTokenizerBase | None:
     """The tokenizer saved with the teacher, or None; a Hub id is asked for only where the user named one.
 
@@ -72,6 +72,7 @@ def tokenizer_of(
         teacher: As given to the trainer.
         model: The loaded teacher.
         trust_remote_code: See transformers.
+        **where: What else finds the teacher's files (`revision`, `token`, `subfolder`, ...).
     """
     is_object = isinstance(teacher, nn.Module)
     name = getattr(model.config, "_name_or_path", "") if is_object else teacher
@@ -79,7 +80,7 @@ def tokenizer_of(
         return None
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            name, local_files_only=is_object, trust_remote_code=trust_remote_code
+            name, trust_remote_code=trust_remote_code, **{"local_files_only": is_object, **where}
         )
     except (
         OSError,

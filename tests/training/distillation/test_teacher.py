@@ -19,6 +19,7 @@ from bitsft.training.distillation.teacher import (
     check_teacher_is_another,
     load_teacher,
     teacher_name,
+    where_it_lies,
 )
 from bitsft.training.distillation.vocabulary import shared_words, tokenizer_of
 
@@ -67,6 +68,26 @@ def test_a_path_and_its_dtype(
     found = loaded(saved(teacher, None, tmp_path), tiny_llama, **options)
     assert found.dtype == dtype and not found.training and not ternary_layers(found)
     assert not any(parameter.requires_grad for parameter in found.parameters())
+
+
+def test_a_teacher_in_a_subfolder(
+    teacher: LlamaForCausalLM,
+    tiny_llama: LlamaForCausalLM,
+    tiny_tokenizer: PreTrainedTokenizerFast,
+    tmp_path: Path,
+) -> None:
+    saved(teacher, tiny_tokenizer, tmp_path / "inner")
+    where = {"subfolder": "inner"}
+    found = loaded(
+        str(tmp_path), tiny_llama, teacher_model_init_kwargs={**where, "dtype": "float32"}
+    )
+    assert torch.equal(found.lm_head.weight, teacher.lm_head.weight)
+    args = TernarySFTConfig(
+        "out", teacher_model_init_kwargs={**where, "dtype": "float32"}, report_to="none"
+    )
+    assert where_it_lies(args) == where
+    tokenizer = tokenizer_of(str(tmp_path), found, **where)
+    assert tokenizer.get_vocab() == tiny_tokenizer.get_vocab()
 
 
 def test_nf4(
@@ -142,6 +163,17 @@ class TestRefused:
     ) -> None:
         with pytest.raises(ValueError, match="head of LlamaModel is missing"):
             loaded(teacher.model, tiny_llama)
+
+    def test_an_adapter_on_the_head(
+        self, teacher: LlamaForCausalLM, tiny_llama: LlamaForCausalLM
+    ) -> None:
+        adapted = get_peft_model(
+            teacher, LoraConfig(target_modules=["lm_head"], task_type="CAUSAL_LM")
+        )
+        with pytest.raises(ValueError, match="head of LlamaForCausalLM has an adapter"):
+            loaded(adapted, tiny_llama)
+        merged = adapted.merge_and_unload()
+        assert loaded(merged, tiny_llama) is merged
 
     def test_something_else(self, tiny_llama: LlamaForCausalLM) -> None:
         with pytest.raises(TypeError, match="teacher_model is a int"):

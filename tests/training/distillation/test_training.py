@@ -17,6 +17,7 @@ from trl.experimental.gkd import GKDTrainer
 
 from bitsft.scratch import new_llama
 from bitsft.training import TernarySFTConfig, TernarySFTTrainer
+from bitsft.training.model_card import _taught
 from tests.training.conftest import MakeTrainer, number_rows
 
 TERMS = ("loss", "cross_entropy", "distillation")
@@ -136,6 +137,46 @@ def test_logged_terms_cover_the_steps_of_the_loss(
         assert entry["loss"] == pytest.approx(expected, rel=1e-3)
 
 
+def test_a_try_that_ran_out_of_memory_is_not_in_the_log(
+    make_trainer: MakeTrainer, teacher: LlamaForCausalLM
+) -> None:
+    trainer = make_trainer(
+        trainer={"teacher_model": teacher},
+        auto_find_batch_size=True,
+        per_device_train_batch_size=4,
+        max_steps=1,
+    )
+    original, calls = trainer.compute_loss, []
+
+    def fails_once(*args: Any, **kwargs: Any) -> Any:
+        loss = original(*args, **kwargs)
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("CUDA out of memory.")
+        return loss
+
+    trainer.compute_loss = fails_once  # type: ignore[method-assign]
+    trainer.train()
+    assert len(calls) == 2
+    found = logs(trainer)[0]
+    expected = 0.1 * found["cross_entropy"] + 0.9 * found["distillation"]
+    assert found["loss"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_card_says_what_was_compared() -> None:
+    plain = TernarySFTConfig("out", report_to="none")
+    assert _taught("org/model", plain) == (
+        "Distilled from `org/model`: 0.9 of the loss is the forward KL divergence from its distributions at "
+        "temperature 2, on the trained tokens."
+    )
+    relations = TernarySFTConfig("out", report_to="none", attention_distillation_weight=0.5)
+    assert _taught("org/model", relations).endswith(
+        "on the trained tokens, and 0.5 times that of its attention relations is added."
+    )
+    cached = TernarySFTConfig("out", report_to="none", distillation_cache="cache")
+    assert "divergence from the 64 likeliest words of its distributions" in _taught("m", cached)
+
+
 def test_it_comes_closer_to_its_teacher(
     make_trainer: MakeTrainer, teacher: LlamaForCausalLM
 ) -> None:
@@ -228,7 +269,9 @@ class TestPeft:
     ) -> None:
         config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)
         trainer = make_trainer(
-            trainer={"teacher_model": teacher, "peft_config": config}, max_steps=1
+            trainer={"teacher_model": teacher, "peft_config": config},
+            distillation_temperature=1.0,
+            max_steps=1,
         )
         batch = next(iter(trainer.get_train_dataloader()))
         trainer.model.train()
@@ -333,6 +376,20 @@ class TestRefused:
         teacher.resize_token_embeddings(teacher.config.vocab_size - 8)
         with pytest.raises(ValueError, match="vocabulary has"):
             make_trainer(trainer={"teacher_model": teacher})
+
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [
+            ("distillation_cache", "cache"),
+            ("attention_distillation_weight", 1.0),
+            ("teacher_model_init_kwargs", {"dtype": "float32"}),
+        ],
+    )
+    def test_what_needs_a_teacher_without_one(
+        self, make_trainer: MakeTrainer, option: str, value: Any
+    ) -> None:
+        with pytest.raises(ValueError, match=f"^{option} set without a teacher_model"):
+            make_trainer(**{option: value}).train()
 
     def test_a_compiled_student(self, make_trainer: MakeTrainer, teacher: LlamaForCausalLM) -> None:
         with pytest.raises(ValueError, match="teacher_model with torch_compile=True"):

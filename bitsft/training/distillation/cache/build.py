@@ -55,7 +55,7 @@ def build_cache(
     top_k: int,
     temperature: float,
     progress: bool = True,
-    on_batch: Callable[[], None] = lambda: None,
+    on_progress: Callable[[], None] = lambda: None,
     tokens_per_shard: int = TOKENS_PER_SHARD,
     tokens_per_batch: int = TOKENS_PER_BATCH,
 ) -> int:
@@ -70,7 +70,7 @@ def build_cache(
         top_k: Words kept for each token.
         temperature: Of the distillation.
         progress: Show a bar with the time left.
-        on_batch: Called whenever the teacher has answered.
+        on_progress: Called at each row, and whenever the teacher has answered.
         tokens_per_shard: See the module's constants; so for the last.
         tokens_per_batch: A longer document is a batch by itself.
 
@@ -84,7 +84,7 @@ def build_cache(
 
     def write() -> None:
         nonlocal added, trained_tokens
-        answers = _answers(ask, pending, top_k, temperature, tokens_per_batch, on_batch)
+        answers = _answers(ask, pending, top_k, temperature, tokens_per_batch, on_progress)
         store.add([one.key for one in pending], answers)
         added += len(pending)
         trained_tokens = 0
@@ -107,6 +107,7 @@ def build_cache(
                 trained_tokens += int(trained.sum())
             if trained_tokens >= tokens_per_shard:
                 write()
+            on_progress()
             bar.update()
         if pending:
             write()
@@ -137,7 +138,7 @@ def _answers(
     top_k: int,
     temperature: float,
     tokens_per_batch: int,
-    on_batch: Callable[[], None],
+    on_progress: Callable[[], None],
 ) -> list[TopKSignal]:
     """The teacher's rows for each pending document, in their order."""
     if ask is None:
@@ -161,7 +162,7 @@ def _answers(
         )
         for place, indices, log_probs, rest in zip(batch, *columns, strict=True):
             found[place] = TopKSignal(indices, log_probs, rest)
-        on_batch()
+        on_progress()
     return [found[place] for place in range(len(pending))]
 
 

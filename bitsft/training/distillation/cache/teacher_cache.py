@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from bitsft.data.common.hashing import digest, one_form
 from bitsft.runs.base_model import describe_model
+from bitsft.runs.settings import is_secret
 from bitsft.ternary.linear import hold_codes, ternary_layers
 from bitsft.training.distillation.cache.build import Collate, build_cache
 from bitsft.training.distillation.cache.cached_teacher import CachedTeacher
@@ -39,7 +40,8 @@ class TeacherCache:
         tokenizer: The student's.
         top_k: Words kept for each token.
         temperature: Of the distillation.
-        teacher_options: How a teacher by path is loaded (`teacher_model_init_kwargs`), or None.
+        teacher_options: How a teacher by path is loaded (`teacher_model_init_kwargs`), or None; a token among them is
+            not written down.
 
     Raises:
         ValueError: The folder was made for something else; the message says what differs.
@@ -59,8 +61,9 @@ class TeacherCache:
         self._teacher = teacher
         self._top_k = top_k
         self._temperature = temperature
+        options = {k: v for k, v in dict(teacher_options or {}).items() if not is_secret(k)}
         self._facts: dict[str, Any] = {
-            "teacher": {**teacher_facts(teacher), "options": one_form(teacher_options or {})},
+            "teacher": {**teacher_facts(teacher), "options": one_form(options)},
             "vocabulary": {"hash": digest(one_form(tokenizer.get_vocab())).hex()},
             "temperature": temperature,
             "top_k": top_k,
@@ -123,7 +126,7 @@ class TeacherCache:
                 top_k=self._top_k,
                 temperature=self._temperature,
                 progress=progress,
-                on_batch=still_working,
+                on_progress=still_working,
             )
 
         on_first_process(work, device, "Writing the distillation cache")

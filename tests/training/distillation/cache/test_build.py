@@ -201,3 +201,12 @@ def test_a_batch_of_more_than_text_is_refused(tmp_path: Path, teacher: Teacher) 
     batch = {**PLAIN([rows_of_text()[0]]), "pixel_values": torch.zeros(1)}
     with pytest.raises(ValueError, match="also holds pixel_values"):
         cached.signal(batch, trained_positions(batch))
+
+
+def test_progress_is_told_while_rows_are_only_looked_up(tmp_path: Path, teacher: Teacher) -> None:
+    """With several processes that is what keeps the others waiting."""
+    rows = rows_of_text(9)
+    build(tmp_path / "cache", teacher, rows)
+    told = []
+    build(tmp_path / "cache", teacher, rows, on_progress=lambda: told.append(1))
+    assert teacher.loads == 1 and len(told) == 9

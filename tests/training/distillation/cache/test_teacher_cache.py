@@ -9,6 +9,8 @@ from datasets import Dataset, IterableDataset
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from bitsft.scratch import new_llama
+from bitsft.training.distillation.cache.store import CacheStore
+from bitsft.training.distillation.cache.teacher_cache import TeacherCache
 from tests.training.conftest import MakeTrainer
 
 ROWS = Dataset.from_list(
@@ -90,9 +92,9 @@ def test_another_temperature_or_teacher_is_refused(
 ) -> None:
     config = {"distillation_cache": str(tmp_path / "cache"), "distillation_top_k": 16}
     make_trainer(None, ROWS, {"teacher_model": saved_teacher}, max_steps=1, **config).train()
-    with pytest.raises(ValueError, match=r"temperature: 1\.0 there, 2\.0 here"):
+    with pytest.raises(ValueError, match=r"temperature: 2\.0 there, 1\.0 here"):
         make_trainer(
-            None, ROWS, {"teacher_model": saved_teacher}, distillation_temperature=2.0, **config
+            None, ROWS, {"teacher_model": saved_teacher}, distillation_temperature=1.0, **config
         )
     with torch.no_grad():
         teacher.lm_head.weight.mul_(1.01)
@@ -114,6 +116,29 @@ def test_another_vocabulary_is_refused_without_the_teacher(
     tiny_tokenizer.add_tokens(["새낱말"])
     with pytest.raises(ValueError, match=r"vocabulary\.hash"):
         make_trainer(None, ROWS, {"teacher_model": saved_teacher}, **config)
+
+
+def test_a_token_is_neither_written_down_nor_a_difference(
+    tmp_path: Path, saved_teacher: str, tiny_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    def opened(**options: str) -> TeacherCache:
+        return TeacherCache(
+            tmp_path / "cache",
+            saved_teacher,
+            tiny_tokenizer,
+            top_k=4,
+            temperature=1.0,
+            teacher_options=options,
+        )
+
+    first = opened(dtype="bfloat16", token="a-secret")
+    facts = {**first._facts, "vocabulary": {**first._facts["vocabulary"], "size": 300}}
+    CacheStore(tmp_path / "cache").begin(facts)
+    written = (tmp_path / "cache" / "cache.json").read_text()
+    assert "bfloat16" in written and "secret" not in written
+    opened(dtype="bfloat16", token="renewed")
+    with pytest.raises(ValueError, match="teacher.options: .*bfloat16.* there"):
+        opened(dtype="float32")
 
 
 def test_streams_are_refused(
