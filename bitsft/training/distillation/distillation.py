@@ -24,6 +24,7 @@ from torch import nn
 from bitsft.training.distillation.attention import AttentionDistillation
 from bitsft.training.distillation.cache.cached_teacher import CachedTeacher
 from bitsft.training.distillation.divergence import divergence_sum
+from bitsft.training.distillation.documents import trained_positions
 from bitsft.training.distillation.options import DistillationOptions
 from bitsft.training.distillation.output_head import backbone, output_head
 from bitsft.training.distillation.signals import TeacherHeadSignal, TeacherSignal
@@ -185,10 +186,3 @@ class Distillation:
         hidden = hidden[:, hidden.shape[1] - mask.shape[1] :]
         # The head may be on another device where the model is spread over several.
         return hidden[mask.to(hidden.device)].to(output_head(self._student).weight.device)
-
-
-def trained_positions(labels: torch.Tensor) -> torch.Tensor:
-    """bool [batch, length]: positions whose next token is trained; the last one never is."""
-    mask = torch.zeros_like(labels, dtype=torch.bool)
-    mask[:, :-1] = labels[:, 1:] != -100
-    return mask

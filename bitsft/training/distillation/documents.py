@@ -73,3 +73,10 @@ def documents(inputs: Mapping[str, Any]) -> list[Document]:
         if is_real[number]:
             found.append(Document(row, start, stop))
     return found
+
+
+def trained_positions(labels: torch.Tensor) -> torch.Tensor:
+    """bool [batch, length]: positions whose next token is trained; the last one never is."""
+    mask = torch.zeros_like(labels, dtype=torch.bool)
+    mask[:, :-1] = labels[:, 1:] != -100
+    return mask

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from bitsft.training.distillation.cache.coarse import teacher_top_k
 from bitsft.training.distillation.cache.keys import keyed_documents
 from bitsft.training.distillation.cache.store import CacheStore
+from bitsft.training.distillation.documents import trained_positions
 from bitsft.training.distillation.signals import TopKSignal
 
 logger = logging.getLogger(__name__)
@@ -96,7 +97,8 @@ def build_cache(
     ) as bar:
         for number in range(len(dataset)):
             inputs = collate([dataset[number]])
-            for key, tokens, trained in keyed_documents(inputs, trained_positions(inputs)):
+            mask = trained_positions(inputs["labels"])
+            for key, tokens, trained in keyed_documents(inputs, mask):
                 if key in store or key in waiting:
                     continue
                 if ask is None:
@@ -122,14 +124,6 @@ def build_cache(
             size / 1e6,
         )
     return added
-
-
-def trained_positions(inputs: Mapping[str, Any]) -> torch.Tensor:
-    """bool (batch, tokens): where the next token has a label."""
-    labels = inputs["labels"]
-    mask = torch.zeros_like(labels, dtype=torch.bool)
-    mask[:, :-1] = labels[:, 1:] != -100
-    return mask
 
 
 def _answers(

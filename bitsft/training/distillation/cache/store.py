@@ -1,7 +1,7 @@
 """A teacher's outputs in a folder: which teacher, and top-k log-probabilities for each trained token.
 
-    cache.json                    format, version, and the facts: teacher, vocabulary, temperature, top_k
-    shard-00000.safetensors ...   documents in no particular order
+    cache.json                             format, version, and the facts: teacher, vocabulary, temperature, top_k
+    shard-00000-0123abcd.safetensors ...   documents in no particular order; the name ends in a hash of their keys
 
 A shard holds n documents with m trained tokens in all:
 
@@ -14,13 +14,15 @@ A shard holds n documents with m trained tokens in all:
 A token costs 4k + 4 bytes, with a large vocabulary 6k + 4: 260 or 388 bytes at k = 64. Files appear whole or not
 at all, and are never changed; a document that is looked up is read from the disk, and nothing else of its shard.
 
-Limits: one process writes at a time. The index in memory takes about 150 bytes a document.
+Limits: of two runs that write at once, neither sees the other's documents, so both ask the teacher; the hash in
+the names keeps their shards apart. The index in memory takes about 150 bytes a document.
 """
 
 import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,8 @@ class CacheStore:
         Args:
             facts: `top_k`, `temperature`, `vocabulary` (with its `size`), and what else tells this cache from another.
         """
+        if self.facts is None and (self.folder / FACTS_FILE).is_file():
+            self.facts = self._read_facts()  # of another run that began since
         if self.facts is not None:
             self.check(facts)
             return
@@ -147,7 +151,8 @@ class CacheStore:
             "rest": torch.cat([rest for _, rest in stored]).cpu().numpy(),
         }
         number = 1 + max((int(path.stem.split("-")[1]) for path in self._paths), default=-1)
-        path = self.folder / f"shard-{number:05d}.safetensors"
+        own = blake2b(tensors["keys"].tobytes(), digest_size=4).hexdigest()
+        path = self.folder / f"shard-{number:05d}-{own}.safetensors"
         with atomic_path(path) as part:
             save_file(tensors, part)
         self._index(path)

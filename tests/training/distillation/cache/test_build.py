@@ -11,9 +11,10 @@ from transformers import LlamaForCausalLM
 from trl import pack_dataset
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from bitsft.training.distillation.cache.build import build_cache, trained_positions
+from bitsft.training.distillation.cache.build import build_cache
 from bitsft.training.distillation.cache.cached_teacher import CachedTeacher
 from bitsft.training.distillation.cache.store import CacheStore
+from bitsft.training.distillation.documents import trained_positions
 
 PLAIN = DataCollatorForLanguageModeling(pad_token_id=0)
 FLAT = DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True)
@@ -88,7 +89,7 @@ def test_every_batch_finds_what_the_teacher_says_of_each_document(
     assert len(list((tmp_path / "cache").glob("shard-*"))) > 1
     for collate, chosen in ((PLAIN, [4, 0, 7]), (FLAT, [8, 1, 2, 3]), (PLAIN, [5])):
         batch = collate([rows[number] for number in chosen])
-        signal = cached.signal(batch, trained_positions(batch))
+        signal = cached.signal(batch, trained_positions(batch["labels"]))
         parts = [
             expected(teacher.model, ids, list(range(1, len(ids) - 1)))
             for ids in (rows[number]["input_ids"] for number in chosen)
@@ -111,7 +112,7 @@ def test_packing_that_keeps_documents_whole_uses_the_same_cache(
     packed = pack_dataset(rows, 16, strategy)
     assert len(packed) < len(rows)
     batch = FLAT([packed[number] for number in range(2)])
-    mask = trained_positions(batch)
+    mask = trained_positions(batch["labels"])
     assert len(cached.signal(batch, mask).rest) == mask.sum() > 0
     asked = teacher.documents
     build(tmp_path / "cache", teacher, packed, collate=FLAT)
@@ -122,8 +123,8 @@ def test_with_wrapped_packing_the_row_is_the_document(tmp_path: Path, teacher: T
     packed = pack_dataset(rows_of_text(), 7, "wrapped")
     cached = CachedTeacher(build(tmp_path / "cache", teacher, packed))
     batch = PLAIN([packed[3], packed[0]])
-    signal = cached.signal(batch, trained_positions(batch))
-    mask = trained_positions(batch)
+    signal = cached.signal(batch, trained_positions(batch["labels"]))
+    mask = trained_positions(batch["labels"])
     with torch.no_grad():
         full = (teacher.model(**{k: batch[k] for k in ("input_ids", "attention_mask")}).logits / 2)[
             mask
@@ -182,17 +183,17 @@ def test_a_missing_document_is_named(tmp_path: Path, teacher: Teacher) -> None:
     with pytest.raises(
         ValueError, match=r"no row [0-9a-f]{32}, a document of 3 tokens \(11, 12, 13\)"
     ):
-        cached.signal(batch, trained_positions(batch))
+        cached.signal(batch, trained_positions(batch["labels"]))
     # The same tokens with another mask are another document.
     relabelled = PLAIN([{**rows[2], "labels": rows[2]["input_ids"]}])
     with pytest.raises(ValueError, match="of them trained"):
-        cached.signal(relabelled, trained_positions(relabelled))
+        cached.signal(relabelled, trained_positions(relabelled["labels"]))
 
 
 def test_a_batch_without_trained_tokens_has_no_rows(tmp_path: Path, teacher: Teacher) -> None:
     cached = CachedTeacher(build(tmp_path / "cache", teacher, rows_of_text()))
     batch = PLAIN([{"input_ids": [1, 2], "labels": [-100, -100]}])
-    signal = cached.signal(batch, trained_positions(batch))
+    signal = cached.signal(batch, trained_positions(batch["labels"]))
     assert signal.indices.shape == signal.log_probs.shape == (0, K)
 
 
@@ -200,7 +201,7 @@ def test_a_batch_of_more_than_text_is_refused(tmp_path: Path, teacher: Teacher) 
     cached = CachedTeacher(build(tmp_path / "cache", teacher, rows_of_text()))
     batch = {**PLAIN([rows_of_text()[0]]), "pixel_values": torch.zeros(1)}
     with pytest.raises(ValueError, match="also holds pixel_values"):
-        cached.signal(batch, trained_positions(batch))
+        cached.signal(batch, trained_positions(batch["labels"]))
 
 
 def test_progress_is_told_while_rows_are_only_looked_up(tmp_path: Path, teacher: Teacher) -> None:
