@@ -13,7 +13,8 @@ grid is quantized as a latent one.
 
 Codes are computed in every forward unless somebody who sees every change of the weight asks the layer
 to keep them (`hold_codes`, the trainer does). Kept codes are dropped when the weight's storage, version
-counter or dtype changes, and `drop_codes` covers writers that go around the version counter.
+counter or dtype changes, and `drop_codes` covers writers that go around the version counter. Between forward
+and backward they are kept in any case, a byte a weight, except under `codes_at_each_use`.
 
 Limits: no double backward; under `torch.compile` the codes are always computed in the graph.
 """
@@ -89,6 +90,7 @@ class BitLinear158(nn.Linear):
         self.flip_count: Tensor | int = 0
         self.flips_taken = 0  # those that take_flip_share has counted already
         self._holds_codes = False
+        self._spares_codes = False
         self._held: tuple[tuple[Any, ...], Tensor, Tensor] | None = None
 
     @classmethod
@@ -165,6 +167,15 @@ class BitLinear158(nn.Linear):
             self._held = (key, codes, scale)
         return self._held[1], self._held[2]
 
+    def count_flips(self, flips: Tensor) -> None:
+        """For whoever moves the weight and sees how many codes that changed; held codes show it by themselves.
+
+        Args:
+            flips: Integer, shape `()`.
+        """
+        if not self._holds_codes:
+            self.flip_count = self.flip_count + flips
+
     def drop_codes(self) -> None:
         """Compute the codes anew at the next use, whatever the weight's version counter says."""
         if self._held is not None:
@@ -202,7 +213,7 @@ class BitLinear158(nn.Linear):
         autocast = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
         codes, scale = self.ternary()
-        bias = self.bias
+        bias: Tensor | None = self.bias
         if self.training and self.dead_zone_strength:
             bias = with_dead_zone_bias(bias, self.weight, codes, self.dead_zone_strength)
         strength = self.quantization_strength if self.training else 1.0
@@ -212,7 +223,9 @@ class BitLinear158(nn.Linear):
                 return y if bias is None else y + bias.to(dtype)
         if torch.is_grad_enabled():
             with torch.autocast(device, enabled=False) if autocast else nullcontext():
-                return TernaryProduct.apply(x, self.weight, bias, codes, scale, dtype)
+                spares = self._spares_codes and not torch.compiler.is_compiling()
+                anew = self.ternary if spares else None
+                return TernaryProduct.apply(x, self.weight, bias, codes, scale, dtype, anew)
         x_i8, inverse_scale = quantized_input(x)
         y = kernels_for(x).ternary_product(x_i8, inverse_scale, codes, scale, bias, dtype)
         return y.view(*x.shape[:-1], self.out_features)
@@ -234,9 +247,8 @@ class BitLinear158(nn.Linear):
     def _quantize(self) -> tuple[Tensor, Tensor]:
         quantize = kernels_for(self.weight).quantize_weight
         codes, scale = quantize(self.weight, self.granularity, on_grid=self.on_grid)
-        watched = (
-            self._holds_codes
-        )  # the trainer reports NaN at its next log, as TRL's users expect
+        # the trainer reports NaN at its next log, as TRL's users expect
+        watched = self._holds_codes or self._spares_codes
         if scale.device.type == "cpu" and not watched and not torch.compiler.is_compiling():
             self._check_finite(scale)
         return codes, scale
@@ -284,6 +296,7 @@ class BitLinear158(nn.Linear):
         return {
             **self.__dict__,
             "_holds_codes": False,
+            "_spares_codes": False,
             "_held": None,
             "flip_count": 0,
             "flips_taken": 0,
@@ -330,6 +343,25 @@ def hold_codes(model: nn.Module) -> Iterator[None]:
         for layer in entered:
             layer._holds_codes = False
             layer._held = None
+
+
+@contextmanager
+def codes_at_each_use(model: nn.Module) -> Iterator[None]:
+    """Inside, trained layers compute their codes in each forward and once more in its backward, and keep none between.
+
+    That spares a byte a weight where `hold_codes` spares time. As there, weights that are not finite are the
+    caller's to report; flips are those that the caller counts (`count_flips`). Layers that are not trained hold theirs.
+    """
+    trained = [layer for layer in ternary_layers(model).values() if layer.weight.requires_grad]
+    frozen = [layer for layer in ternary_layers(model).values() if not layer.weight.requires_grad]
+    for layer in trained:
+        layer._spares_codes = True
+    try:
+        with hold_codes(nn.ModuleList(frozen)):
+            yield
+    finally:
+        for layer in trained:
+            layer._spares_codes = False
 
 
 @contextmanager

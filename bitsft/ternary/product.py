@@ -4,10 +4,11 @@
     backward   ∂L/∂x = (γ · ∂L/∂y) · codes        ∂L/∂W = (∂L/∂y)ᵀ · (s · x_i8)        ∂L/∂bias = Σ ∂L/∂y
 
 Saved for backward: int8 activations and one float per token, shared by layers that read the same input, and the codes
-that the layer holds anyway. The products of the backward pass run in the forward's dtype (bf16 under autocast). Limits: no
+that the layer holds anyway, or nothing in their place where they are to be computed anew. The products of the backward pass run in the forward's dtype (bf16 under autocast). Limits: no
 double backward.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -29,13 +30,16 @@ class TernaryProduct(torch.autograd.Function):
         codes: Tensor,
         scale: Tensor,
         dtype: torch.dtype,
+        anew: Callable[[], tuple[Tensor, Tensor]] | None = None,
     ) -> Tensor:
         kernels = kernels_for(x)
         x_i8, inverse_scale = quantized_input(x)
         y = kernels.ternary_product(x_i8, inverse_scale, codes, scale, bias, dtype)
         # The activations are needed for the weight's gradient only: an adapter's frozen base keeps none.
         kept = (x_i8, inverse_scale) if ctx.needs_input_grad[1] else (None, None)
-        ctx.save_for_backward(codes, scale, *kept)
+        # The weight in the codes' place costs nothing, and autograd sees to it that it is still the same.
+        ctx.save_for_backward(codes if anew is None else weight, scale, *kept)
+        ctx.anew = anew
         ctx.kernels = kernels
         ctx.dtypes = (x.dtype, weight.dtype, None if bias is None else bias.dtype, dtype)
         ctx.x_shape = x.shape
@@ -48,6 +52,8 @@ class TernaryProduct(torch.autograd.Function):
         flat = grad_y.reshape(-1, grad_y.shape[-1])
         grad_x = grad_weight = grad_bias = None
         if ctx.needs_input_grad[0]:
+            if ctx.anew is not None:
+                codes, _ = ctx.anew()
             grad_x = ctx.kernels.input_gradient(flat, codes, scale, dtype)
             grad_x = grad_x.to(x_dtype).reshape(ctx.x_shape)
         if ctx.needs_input_grad[1]:
@@ -55,4 +61,4 @@ class TernaryProduct(torch.autograd.Function):
             grad_weight = grad_weight.to(weight_dtype)
         if ctx.needs_input_grad[2]:
             grad_bias = flat.sum(0, dtype=torch.float32).to(bias_dtype)
-        return grad_x, grad_weight, grad_bias, None, None, None
+        return grad_x, grad_weight, grad_bias, None, None, None, None

@@ -39,7 +39,7 @@ from trl.trainer.utils import get_config_model_id
 from bitsft.checkpoint.packed import check_packable
 from bitsft.data.budget import token_budget
 from bitsft.metrics.callback import GenerationMetricsCallback
-from bitsft.ternary.linear import hold_codes
+from bitsft.ternary.linear import codes_at_each_use, hold_codes
 from bitsft.ternary.replace import replace_linear_with_bitlinear
 from bitsft.training.callbacks import ProjectionCallback
 from bitsft.training.config import as_ternary_config
@@ -297,7 +297,8 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
         )
         self._projection.start()
         explained = out_of_memory_explained(self)
-        with hold_codes(self.model), self._run_record.session(), explained:
+        codes = codes_at_each_use if self._is_latent_free else hold_codes
+        with codes(self.model), self._run_record.session(), explained:
             output = super().train(*args, **kwargs)
             self._projection.finish()
             if self.is_world_process_zero():

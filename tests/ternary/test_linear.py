@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bitsft.ternary import BitLinear158, hold_codes
+from bitsft.ternary.linear import codes_at_each_use
 
 TOLERANCE = {
     torch.float32: {"rtol": 1e-5, "atol": 1e-5},
@@ -246,6 +247,32 @@ def test_outside_hold_codes_nothing_is_kept() -> None:
     before = layer.ternary()[0].clone()
     layer.weight.data.neg_()
     assert torch.equal(layer.ternary()[0], -before)
+
+
+def test_codes_at_each_use_leave_none_for_backward_and_change_no_gradient() -> None:
+    layer = BitLinear158(16, 8)
+    x = torch.randn(3, 16, requires_grad=True)
+    expected = torch.autograd.grad(layer(x).square().sum(), [x, layer.weight, layer.bias])
+    kept: list[Tensor] = []
+    keep = torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t)
+    with codes_at_each_use(layer):
+        with keep:
+            loss = layer(x).square().sum()
+        found = torch.autograd.grad(loss, [x, layer.weight, layer.bias])
+        assert layer._held is None
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    assert [t.shape for t in kept if t.dtype == torch.int8] == [x.shape]
+    assert {id(t) for t in kept} >= {id(layer.weight)}, "a parameter, which is there anyway"
+
+
+def test_codes_at_each_use_notice_a_weight_that_changed_before_backward() -> None:
+    layer = BitLinear158(16, 8)
+    with codes_at_each_use(layer):
+        y = layer(torch.randn(3, 16, requires_grad=True))
+        with torch.no_grad():
+            layer.weight.neg_()
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            y.sum().backward()
 
 
 def test_half_strength_mixes_full_precision_and_ternary() -> None:

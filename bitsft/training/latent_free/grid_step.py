@@ -65,27 +65,30 @@ def grid_step(
     weight: Tensor,
     gradient: Tensor,
     state: State,
-    step: int,
     *,
     rate: float,
     scale_rate: float,
     weight_decay: float,
     betas: tuple[float, float],
     generator: torch.Generator,
-) -> None:
+) -> Tensor:
     """Move a matrix and its state in place.
 
     Args:
         weight: `[rows, columns]`, exactly γ·codes, any float dtype.
         gradient: ∂L/∂W, of the same shape.
         state: From `new_state`, or a checkpoint.
-        step: This step's number, from 1.
         rate: How far a step of usual size moves a weight, in units of γ.
         scale_rate: By which share of itself such a step moves γ.
         weight_decay: γ shrinks by scale_rate · weight_decay of itself, which shrinks the whole matrix.
         betas: Decays of the moving averages; the first is that of γ's momentum.
         generator: Noise for the rounding, on the weight's device.
+
+    Returns:
+        How many codes changed: int64, shape `()`, on the weight's device.
     """
+    state["step"] += 1
+    step = int(state["step"])
     row_means, column_sums, by_row = [], torch.zeros_like(state["column_square"]), []
     for rows in _blocks(weight):
         block = gradient[rows].float()
@@ -101,13 +104,17 @@ def grid_step(
 
     row_factor, column_factor = inverse_roots(state, step, betas[1])
     row_factor *= -rate * POSITIONS_PER_CODE
+    flips = torch.zeros((), dtype=torch.int64, device=weight.device)
     for rows in _blocks(weight):
         position = (gradient[rows].float() * row_factor[rows]).mul_(column_factor)
         position += state["position"][rows]
         position += torch.rand(position.shape, generator=generator, device=position.device)
         position.floor_().clamp_(-LAST_POSITION, LAST_POSITION)
         state["position"][rows] = position.to(torch.int8)
-        weight[rows] = _weight_at(position, _of(scale, rows)).to(weight.dtype)
+        codes = _codes_at(position)
+        flips += (codes != weight[rows].sign()).sum()
+        weight[rows] = codes.mul_(_of(scale, rows)).to(weight.dtype)
+    return flips
 
 
 def is_state_of(weight: Tensor, state: State) -> bool:
@@ -115,15 +122,15 @@ def is_state_of(weight: Tensor, state: State) -> bool:
     return all(
         torch.equal(
             weight[rows],
-            _weight_at(state["position"][rows], _of(state["scale"], rows)).to(weight.dtype),
+            _codes_at(state["position"][rows]).mul_(_of(state["scale"], rows)).to(weight.dtype),
         )
         for rows in _blocks(weight)
     )
 
 
-def _weight_at(position: Tensor, scale: Tensor) -> Tensor:
+def _codes_at(position: Tensor) -> Tensor:
     half = POSITIONS_PER_CODE // 2
-    return ((position >= half).float() - (position <= -half).float()).mul_(scale)
+    return (position >= half).float() - (position <= -half).float()
 
 
 def _blocks(weight: Tensor) -> list[slice]:

@@ -26,10 +26,11 @@ def new_moments(rows: int, columns: int, scale: Tensor) -> State:
         scale: γ, float32, shape `()` or `[rows, 1]`.
 
     Returns:
-        float32 tensors by name; `scale` is a copy.
+        float32 tensors by name; `scale` is a copy, `step` the number of steps done, on the CPU.
     """
     device = scale.device
     return {
+        "step": torch.tensor(0.0),
         "scale": scale.detach().float().clone(),
         "scale_momentum": torch.zeros_like(scale, dtype=torch.float32),
         "scale_square": torch.zeros_like(scale, dtype=torch.float32),

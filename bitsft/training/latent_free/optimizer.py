@@ -113,23 +113,24 @@ class LatentFreeOptimizer(torch.optim.Optimizer):
     def _step_grid(self, group: dict[str, Any]) -> None:
         step = group["steps"]
         group["steps"] = step + 1
-        for number, weight in enumerate(group["params"]):
+        pairs = zip(group["params"], self._layers, strict=True)
+        for number, (weight, layer) in enumerate(pairs):
             if weight.grad is None:
                 continue
             generator = torch.Generator(weight.device)
             seed = (group["seed"] * 1_000_003 + step) * 1_000_003 + number
             generator.manual_seed(seed % 2**63)
-            grid_step(
+            flips = grid_step(
                 weight,
                 weight.grad,
                 self.state[weight],
-                step + 1,
                 rate=group["lr"],
                 scale_rate=group["lr"] * group["scale_lr_by_lr"],
                 weight_decay=group["weight_decay"],
                 betas=group["betas"],
                 generator=generator,
             )
+            layer.count_flips(flips)
 
     def _step_dense(self, group: dict[str, Any]) -> None:
         params = [p for p in group["params"] if p.grad is not None]
@@ -158,11 +159,14 @@ class LatentFreeOptimizer(torch.optim.Optimizer):
         )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As in `torch.optim.Optimizer`, but each tensor keeps its own dtype: int8 positions, float32 scales."""
+        """As in `torch.optim.Optimizer`, but each tensor keeps its own dtype: int8 positions, float32 scales.
+
+        Numbers of steps go to the CPU, where reading them waits for nothing.
+        """
         super().load_state_dict(state_dict)
         params = [p for group in self.param_groups for p in group["params"]]
         numbers = [n for group in state_dict["param_groups"] for n in group["params"]]
         for number, param in zip(numbers, params, strict=True):
             for name, value in state_dict["state"].get(number, {}).items():
-                if isinstance(value, Tensor) and name != "step":
-                    self.state[param][name] = value.to(param.device)
+                if isinstance(value, Tensor):
+                    self.state[param][name] = value.to("cpu" if name == "step" else param.device)

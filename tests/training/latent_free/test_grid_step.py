@@ -13,8 +13,7 @@ GRADIENT = torch.tensor([[1.0, -2.0, 0.5, 4.0], [-1.0, 0.0, 3.0, 2.0]])
 def step(weight: torch.Tensor, gradient: torch.Tensor, state, **settings):  # type: ignore[no-untyped-def]
     generator = settings.pop("generator", torch.Generator().manual_seed(0))
     options = {"rate": 0.0, "scale_rate": 0.0, "weight_decay": 0.0, "betas": (0.9, 0.999)}
-    number = settings.pop("step", 1)
-    grid_step(weight, gradient, state, number, generator=generator, **(options | settings))
+    return grid_step(weight, gradient, state, generator=generator, **(options | settings))
 
 
 def start(scale: float = 0.5, dtype: torch.dtype = torch.float32):  # type: ignore[no-untyped-def]
@@ -51,7 +50,7 @@ def test_the_scale_follows_its_own_gradient_and_the_weight_is_codes_times_the_ne
     torch.testing.assert_close(state["scale"], scale)
     assert torch.equal(weight, CODES * state["scale"])
     assert GRADIENT[0].tolist() == [1.0, -2.0, 0.5, 4.0]  # only read
-    step(weight, -3 * GRADIENT, state, scale_rate=0.01, step=2)
+    step(weight, -3 * GRADIENT, state, scale_rate=0.01)
     assert state["scale"] > scale
 
 
@@ -63,6 +62,14 @@ def test_one_scale_per_row_follows_the_gradient_of_its_row() -> None:
     expected = torch.tensor([[0.5], [0.25]]) * torch.exp(torch.tensor([[-0.01], [0.01]]))
     torch.testing.assert_close(state["scale"], expected)
     assert torch.equal(weight, CODES * state["scale"])
+
+
+def test_it_says_how_many_codes_changed() -> None:
+    weight, state = start()
+    before = weight.sign()
+    flips = step(weight, GRADIENT, state, rate=1.0)
+    assert flips.item() == (weight.sign() != before).sum().item() > 0
+    assert step(weight, torch.zeros_like(weight), state).item() == 0
 
 
 def test_weight_decay_shrinks_the_matrix_by_its_share_of_the_scales_rate() -> None:
@@ -79,13 +86,13 @@ def test_a_bfloat16_matrix_keeps_steps_that_its_dtype_would_lose() -> None:
         1, 201
     ):  # 200 steps of γ/1000: lost one by one, a bf16 ulp of 0.5 being γ/256
         generator = torch.Generator().manual_seed(number)
-        step(weight, torch.ones_like(weight), state, rate=1e-3, step=number, generator=generator)
+        step(weight, torch.ones_like(weight), state, rate=1e-3, generator=generator)
     moved = state["position"].float() / 64 - codes
     assert moved.mean().item() == pytest.approx(-0.2, abs=0.005)
     assert is_state_of(weight, state)
     # Likewise the scale: 100 steps of 1e-4 of itself.
-    for number in range(201, 301):
-        step(weight, weight.sign(), state, scale_rate=1e-4, step=number)
+    for _ in range(100):
+        step(weight, weight.sign(), state, scale_rate=1e-4)
     assert state["scale"].item() < 0.499
 
 

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import TrainerCallback
 
 from bitsft.scratch import new_llama
 from bitsft.ternary import replace_linear_with_bitlinear, ternary_layers
+from bitsft.ternary.linear import codes_at_each_use, hold_codes
 from bitsft.training.latent_free import LatentFreeOptimizer
 
-from ..conftest import MakeTrainer
+from ..conftest import MakeTrainer, number_rows
 
 
 def optimizer_of(trainer: Any) -> LatentFreeOptimizer:
@@ -112,3 +114,66 @@ def test_the_optimizer_refuses_what_it_cannot_do(tiny_llama: torch.nn.Module) ->
         LatentFreeOptimizer(layers, grid_lr=0.0)
     with pytest.raises(ValueError, match="takes no closure"):
         LatentFreeOptimizer(layers).step(lambda: 0.0)
+
+
+def test_a_matrix_that_starts_anew_takes_steps_of_usual_size(tiny_llama: torch.nn.Module) -> None:
+    replace_linear_with_bitlinear(tiny_llama)
+    layer = next(iter(ternary_layers(tiny_llama).values()))
+    optimizer = LatentFreeOptimizer([layer], grid_lr=0.05, scale_lr=0.0)
+    for _ in range(20):
+        layer.weight.grad = torch.ones_like(layer.weight)
+        optimizer.step()
+    with torch.no_grad():
+        layer.weight.zero_()
+    optimizer.follow_weights()
+    optimizer.step()
+    # 0.05 of 64, rounded up or down: averages that start anew beside an old number of steps gave -100
+    assert set(optimizer.state[layer.weight]["position"].unique().tolist()) == {-4, -3}
+
+
+def test_no_codes_are_kept_and_flips_are_those_of_the_weights(make_trainer: MakeTrainer) -> None:
+    class Watch(TrainerCallback):
+        def __init__(self) -> None:
+            self.kept: list[bool] = []
+            self.flips = 0
+
+        def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):  # type: ignore[no-untyped-def]
+            self.before = {n: layer.weight.sign() for n, layer in ternary_layers(model).items()}
+            self.kept += [layer._held is not None for layer in ternary_layers(model).values()]
+
+        def on_optimizer_step(self, args, state, control, model=None, **kwargs):  # type: ignore[no-untyped-def]
+            for name, layer in ternary_layers(model).items():
+                self.flips += int((layer.weight.sign() != self.before[name]).sum())
+
+    watch = Watch()
+    trainer = make_trainer(
+        projection="stochastic", grid_learning_rate=0.2, trainer={"callbacks": [watch]}
+    )
+    trainer.train()
+    assert len(watch.kept) == 4 * 14 and not any(watch.kept)
+    weights = sum(layer.weight.numel() for layer in ternary_layers(trainer.model).values())
+    rates = [entry["flip_rate"] for entry in trainer.state.log_history if "flip_rate" in entry]
+    assert watch.flips > 0 and sum(rates) == pytest.approx(watch.flips / weights)
+
+
+def test_codes_computed_at_each_use_give_the_same_bits(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = []
+    for way in (codes_at_each_use, hold_codes):
+        monkeypatch.setattr("bitsft.training.trainer.codes_at_each_use", way)
+        trainer = make_trainer(
+            projection="stochastic",
+            gradient_accumulation_steps=2,
+            eval_strategy="steps",
+            eval_steps=2,
+            trainer={"eval_dataset": number_rows(4)},
+        )
+        trainer.train()
+        results.append((trainer.model.state_dict(), trainer.state.log_history))
+    (spared, spared_log), (held, held_log) = results
+    for name, value in spared.items():
+        assert torch.equal(value, held[name]), name
+    for key in ("flip_rate", "eval_loss"):
+        found = [entry[key] for entry in spared_log if key in entry]
+        assert found and found == [entry[key] for entry in held_log if key in entry]
