@@ -32,6 +32,20 @@ def test_its_folder_is_the_projection_of_its_average(
     assert (tmp_path / "run" / "bema" / "tokenizer.json").is_file()
 
 
+def test_a_model_with_sub_norms_is_averaged_with_them(
+    make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    bema = BEMACallback(update_freq=1)
+    make_trainer(max_steps=2, sub_norms=True, trainer={"callbacks": [bema]}).train()
+    stock = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "bema").eval()
+    norm = stock.model.layers[0].mlp.ffn_sub_norm.weight
+    assert torch.equal(norm, bema.running_model.model.layers[0].mlp.ffn_sub_norm.weight)
+    ids = torch.tensor([[5, 6, 7, 8]])
+    torch.testing.assert_close(
+        stock(ids).logits, bema.running_model.eval()(ids).logits, rtol=1e-4, atol=1e-4
+    )
+
+
 def test_what_it_cannot_copy_is_refused(make_trainer: MakeTrainer) -> None:
     adapters = make_trainer(
         trainer={
