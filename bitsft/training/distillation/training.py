@@ -10,6 +10,7 @@ loss of experts) has its share 1 - w and its name in the log.
 The teacher is an attribute of the trainer, in no module and no optimizer: checkpoints and saved models do not hold it.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,8 @@ from bitsft.training.distillation.distillation import Distillation
 from bitsft.training.distillation.output_head import output_head
 from bitsft.training.distillation.teacher import Teacher, load_teacher, where_it_lies
 from bitsft.training.distillation.vocabulary import shared_words, tokenizer_of
+
+logger = logging.getLogger(__name__)
 
 
 class TeacherTraining(SFTTrainer):
@@ -54,6 +57,14 @@ class TeacherTraining(SFTTrainer):
         self._terms_from_step = 0
         self._load_teacher = lambda: self._loaded_teacher(teacher, args)
         if args.distillation_cache is not None:
+            if args.distillation_temperature > 1:
+                logger.warning(
+                    "distillation_cache keeps %d words of each token; at temperature %g they have little of the "
+                    "probability, and what the others have is not learned. Set distillation_temperature=1.0 "
+                    "(docs/distillation.md has numbers).",
+                    args.distillation_top_k,
+                    args.distillation_temperature,
+                )
             self._teacher_cache = TeacherCache(
                 args.distillation_cache,
                 teacher,

@@ -71,6 +71,25 @@ def test_with_all_words_but_one_it_trains_as_with_the_teacher(
     assert logged(cached, "loss") == pytest.approx(logged(plain, "loss"), rel=3e-3)
 
 
+@pytest.mark.parametrize(("temperature", "warned"), [(2.0, True), (1.0, False)])
+def test_a_cache_at_a_high_temperature_is_warned_of(
+    make_trainer: MakeTrainer,
+    tmp_path: Path,
+    teacher: LlamaForCausalLM,
+    caplog: pytest.LogCaptureFixture,
+    temperature: float,
+    warned: bool,
+) -> None:
+    make_trainer(
+        None,
+        ROWS,
+        {"teacher_model": teacher},
+        distillation_cache=str(tmp_path / "cache"),
+        distillation_temperature=temperature,
+    )
+    assert ("keeps 64 words of each token; at temperature 2" in caplog.text) is warned
+
+
 def test_a_second_run_never_loads_the_teacher(
     make_trainer: MakeTrainer, tmp_path: Path, saved_teacher: str
 ) -> None:
