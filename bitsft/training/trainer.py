@@ -102,6 +102,7 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
             that a packed checkpoint could not hold; an option does not work with DeepSpeed, FSDP or a frozen base.
     """
 
+    optimizer: torch.optim.Optimizer | None  # Trainer sets it; said for the type checker
     _tag_names = ["trl", "sft", "bitsft", "bitnet"]
     _name = "Ternary SFT"
 
