@@ -38,6 +38,8 @@ check: lint test
 bench: $(STAMP)
 	$(BIN)/python benchmarks/projection.py
 	$(BIN)/python benchmarks/rounding.py
+	$(BIN)/python benchmarks/latent_free_memory.py
+	$(BIN)/python $(CPU)/distillation.py
 	$(BIN)/python benchmarks/learning_rate.py
 	$(BIN)/python $(CPU)/training.py --sizes 100M --rounds 6
 	$(BIN)/python $(CPU)/training.py --sizes 10M $(FEW) --rounds 4 --json $(CPU)/training_10M.json
