@@ -7,8 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = (
-    *("pages", "data", "ternary", "metrics", "checkpoint", "runs", "training"),
-    *("evaluation", "comparison", "blind", "cli"),
+    *("pages", "data", "ternary", "metrics", "checkpoint", "patches", "adapters", "memory"),
+    *("runs", "training", "evaluation", "comparison", "blind", "cli"),
 )
 
 
