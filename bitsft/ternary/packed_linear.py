@@ -4,12 +4,16 @@
     backward   ∂L/∂x = (γ · ∂L/∂y) · codes                  for adapters over it; the weights have no gradient
 
 For generation and as the base of adapters. Bytes a weight: 0.25, and γ; `BitLinear158` needs those of its latent weight
-and of the codes it holds. The codes are unpacked inside the product: in registers on an NVIDIA GPU, a block of rows at
-a time on a CPU. Under `torch.compile` there is nothing to recompute, so a compiled decoding step reads a quarter of a byte a
-weight. Limits: no double backward; where out_features is no multiple of 4, rows of zeros fill it up inside.
+and of the codes it holds. The codes are unpacked inside the product: in registers on an NVIDIA GPU, a block at
+a time on a CPU, forward and backward. Under `torch.compile` there is nothing to recompute, so a compiled decoding step reads a quarter of a byte a
+weight. `codes_in_memory="int8"` keeps a byte a weight and unpacks nothing.
+
+It is an `nn.Linear`, so that PEFT wraps it as it would any; its `weight` can be read, not written to (read_only_weight.py).
+Limits: no double backward; where out_features is no multiple of 4, rows of zeros fill the packed form up inside.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +23,13 @@ from bitsft.ternary.kernels import kernels_for
 from bitsft.ternary.kernels.shared_input import quantized_input
 from bitsft.ternary.linear import BitLinear158
 from bitsft.ternary.pack import CODES_PER_BYTE, pack_codes, unpack_unchecked
+from bitsft.ternary.quantize import Granularity
+from bitsft.ternary.read_only_weight import read_only_weight, refuse_to_write
+
+CodesInMemory = Literal["packed", "int8"]
 
 
-class PackedLinear158(nn.Module):
+class PackedLinear158(nn.Linear):
     """A ternary linear layer without latent weights.
 
     Args:
@@ -29,44 +37,154 @@ class PackedLinear158(nn.Module):
         scale: γ, float32 `()` or `[out_features, 1]`.
         bias: `[out_features]`, or None.
         activation_bits: 8, or None to leave activations in full precision.
+        codes_in_memory: `"packed"`, a quarter of a byte a weight, or `"int8"`, a byte a weight and nothing to unpack.
+        dtype: Of the tensor that `weight` shows. Default: the bias's, else float32. What the layer computes in is the
+            dtype of its input, or autocast's.
 
     Attributes:
-        packed: uint8 `[ceil(out_features / 4), in_features]`.
-        weight_scale: γ, with zeros' γ = 1 for the rows that fill up.
+        packed: uint8 `[ceil(out_features / 4), in_features]`; None with int8 codes.
+        codes: int8 `[out_features, in_features]`; None with packed codes.
+        weight_scale: γ, float32 whatever the model is cast to.
+        full_name: Where the layer stands in its model, for messages.
 
     Raises:
-        ValueError: A code is not -1, 0 or 1.
+        ValueError: A code is not -1, 0 or 1, or `codes_in_memory` is neither of the two.
     """
 
-    packed: Tensor
+    packed: Tensor | None
+    codes: Tensor | None
     weight_scale: Tensor
 
     def __init__(
-        self, codes: Tensor, scale: Tensor, bias: Tensor | None, activation_bits: int | None = 8
+        self,
+        codes: Tensor,
+        scale: Tensor,
+        bias: Tensor | None,
+        activation_bits: int | None = 8,
+        *,
+        codes_in_memory: CodesInMemory = "packed",
+        dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        self.out_features, self.in_features = codes.shape
-        self.activation_bits = activation_bits
-        missing = -self.out_features % CODES_PER_BYTE
-        self.register_buffer("packed", pack_codes(F.pad(codes, (0, 0, 0, missing))))
-        scale = scale.detach().float()
-        if scale.dim():
-            scale = F.pad(scale, (0, 0, 0, missing), value=1.0)
-        self.register_buffer("weight_scale", scale.clone())
-        self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
+        packed = pack_codes(F.pad(codes, (0, 0, 0, -len(codes) % CODES_PER_BYTE)))
+        self._set_up(len(codes), packed, scale, bias, activation_bits, codes_in_memory, dtype)
 
     @classmethod
-    def from_bitlinear(cls, layer: BitLinear158) -> "PackedLinear158":
+    def from_packed(
+        cls,
+        packed: Tensor,
+        scale: Tensor,
+        bias: Tensor | None,
+        activation_bits: int | None = 8,
+        *,
+        codes_in_memory: CodesInMemory = "packed",
+        dtype: torch.dtype | None = None,
+    ) -> "PackedLinear158":
+        """A layer from bytes as `pack_codes` makes them, which it keeps as they are.
+
+        Args:
+            packed: uint8 `[out_features / 4, in_features]`.
+            scale: See the class; so for the arguments that follow.
+            bias: See the class.
+            activation_bits: See the class.
+            codes_in_memory: See the class.
+            dtype: See the class.
+
+        Raises:
+            ValueError: A pair of bits is 3, which no code is packed to.
+        """
+        if not packed.is_meta and bool((packed & (packed >> 1) & 0b01010101).any()):
+            raise ValueError(
+                "A pair of bits is 3; packed ternary codes hold 0, 1 and 2 only. The data is damaged."
+            )
+        layer = cls.__new__(cls)
+        rows = CODES_PER_BYTE * len(packed)
+        layer._set_up(rows, packed, scale, bias, activation_bits, codes_in_memory, dtype)
+        return layer
+
+    @classmethod
+    def from_bitlinear(
+        cls, layer: BitLinear158, codes_in_memory: CodesInMemory = "packed"
+    ) -> "PackedLinear158":
         """The packed form of a layer; the layer stays as it is.
 
         Args:
             layer: A ternary layer, latent or on the grid.
+            codes_in_memory: See the class.
 
         Raises:
             ValueError: The layer's weight holds NaN or infinite values.
         """
         codes, scale = layer.ternary()
-        return cls(codes, scale, layer.bias, layer.activation_bits).train(layer.training)
+        made = cls(
+            codes,
+            scale,
+            layer.bias,
+            layer.activation_bits,
+            codes_in_memory=codes_in_memory,
+            dtype=layer.weight.dtype,
+        )
+        made.full_name = layer.full_name
+        return made.train(layer.training)
+
+    def _set_up(
+        self,
+        out_features: int,
+        packed: Tensor,
+        scale: Tensor,
+        bias: Tensor | None,
+        activation_bits: int | None,
+        codes_in_memory: CodesInMemory,
+        dtype: torch.dtype | None,
+    ) -> None:
+        nn.Module.__init__(self)  # nn.Linear's would make a weight
+        if codes_in_memory not in ("packed", "int8"):
+            raise ValueError(f"codes_in_memory is {codes_in_memory!r}; use 'packed' or 'int8'.")
+        self.out_features, self.in_features = out_features, packed.shape[1]
+        self.activation_bits = activation_bits
+        self.granularity: Granularity = "row" if scale.dim() else "tensor"
+        self.codes_in_memory = codes_in_memory
+        self.full_name = ""
+        self._weight_dtype = dtype or (torch.float32 if bias is None else bias.dtype)
+        is_packed = codes_in_memory == "packed"
+        self.register_buffer("packed", packed if is_packed else None)
+        codes = None if is_packed else unpack_unchecked(packed)[:out_features]
+        self.register_buffer("codes", codes)
+        self.register_buffer("weight_scale", scale.detach().float().clone())
+        frozen = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
+        self.register_parameter("bias", frozen)
+
+    @property
+    def weight(self) -> Tensor:
+        """γ·codes, `[out_features, in_features]`, made anew each time; writing to it raises."""
+        return read_only_weight(*self.ternary(), self._weight_dtype)
+
+    @weight.setter
+    def weight(self, value: object) -> None:
+        refuse_to_write()
+
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        """As in `nn.Module`; there can be no `weight`."""
+        if name == "weight":
+            refuse_to_write()
+        super().register_parameter(name, param)
+
+    def ternary(self) -> tuple[Tensor, Tensor]:
+        """The pair that forward multiplies by; packed codes are unpacked for it.
+
+        Returns:
+            `(codes, scale)`: int8 `[out_features, in_features]` in {-1, 0, 1}; float32 γ of shape `()` or
+            `[out_features, 1]`.
+        """
+        if self.packed is None:
+            return cast(Tensor, self.codes), self.weight_scale
+        return unpack_unchecked(self.packed)[: self.out_features], self.weight_scale
+
+    def packed_codes(self) -> Tensor:
+        """The codes packed: uint8 `[ceil(out_features / 4), in_features]`; int8 ones are packed for it."""
+        if self.packed is not None:
+            return self.packed
+        codes = cast(Tensor, self.codes)
+        return pack_codes(F.pad(codes, (0, 0, 0, -len(codes) % CODES_PER_BYTE)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Ternary linear transformation.
@@ -82,66 +200,115 @@ class PackedLinear158(nn.Module):
         dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
         with torch.autocast(device, enabled=False):
             if self.activation_bits is None:
-                weight = self.weight_scale * unpack_unchecked(self.packed)
+                codes, scale = self.ternary()
                 bias = None if self.bias is None else self.bias.to(dtype)
-                return F.linear(x.to(dtype), weight[: self.out_features].to(dtype), bias)
-            bias = self.bias
-            if bias is not None and len(bias) != CODES_PER_BYTE * len(self.packed):
-                bias = F.pad(bias, (0, CODES_PER_BYTE * len(self.packed) - len(bias)))
-            y = _PackedProduct.apply(x, self.packed, self.weight_scale, bias, dtype)
-        return y if y.shape[-1] == self.out_features else y[..., : self.out_features]
+                return F.linear(x.to(dtype), (scale * codes).to(dtype), bias)
+            if self.packed is None:
+                codes = cast(Tensor, self.codes)
+                return _FrozenProduct.apply(x, codes, self.weight_scale, self.bias, dtype)
+            scale, bias = self.weight_scale, self.bias
+            missing = CODES_PER_BYTE * len(self.packed) - self.out_features
+            if missing:
+                scale = F.pad(scale, (0, 0, 0, missing), value=1.0) if scale.dim() else scale
+                bias = None if bias is None else F.pad(bias, (0, missing))
+            y = _FrozenProduct.apply(x, self.packed, scale, bias, dtype)
+        return y[..., : self.out_features] if missing else y
 
     def extra_repr(self) -> str:
         return (
-            f"in_features={self.in_features}, out_features={self.out_features}, "
-            f"bias={self.bias is not None}, activation_bits={self.activation_bits}"
+            f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}, "
+            f"activation_bits={self.activation_bits}, granularity={self.granularity!r}, "
+            f"codes_in_memory={self.codes_in_memory!r}"
         )
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "PackedLinear158":
+        scale = self.weight_scale
+        self._weight_dtype = fn(torch.empty(0, dtype=self._weight_dtype, device=scale.device)).dtype
+        super()._apply(fn, recurse)
+        if self.weight_scale.dtype != torch.float32:  # a cast is meant for what is computed with
+            self.weight_scale = scale.to(self.weight_scale.device)
+        return self
 
-class _PackedProduct(torch.autograd.Function):
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        """Each form loads the other's state."""
+        found = {name: state_dict.get(prefix + name) for name in ("packed", "codes")}
+        if self.packed is None and found["packed"] is not None:
+            codes = unpack_unchecked(found["packed"])[: self.out_features]
+            state_dict = {**state_dict, prefix + "codes": codes}
+            del state_dict[prefix + "packed"]
+        elif self.codes is None and found["codes"] is not None:
+            missing = -len(found["codes"]) % CODES_PER_BYTE
+            packed = pack_codes(F.pad(found["codes"], (0, 0, 0, missing)))
+            state_dict = {**state_dict, prefix + "packed": packed}
+            del state_dict[prefix + "codes"]
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class _FrozenProduct(torch.autograd.Function):
     """The product with its gradient for x; packed codes are unpacked in backward again, not saved."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, packed: Tensor, scale: Tensor, bias: Tensor | None, dtype: torch.dtype
+        ctx: Any, x: Tensor, held: Tensor, scale: Tensor, bias: Tensor | None, dtype: torch.dtype
     ) -> Tensor:
         kernels = kernels_for(x)
         x_i8, inverse_scale = quantized_input(x)
-        y = kernels.packed_product(x_i8, inverse_scale, packed, scale, bias, dtype)
-        ctx.save_for_backward(packed, scale)
+        is_packed = held.dtype == torch.uint8
+        product = kernels.packed_product if is_packed else kernels.ternary_product
+        y = product(x_i8, inverse_scale, held, scale, bias, dtype)
+        ctx.save_for_backward(held, scale)
         ctx.dtypes = (x.dtype, dtype)
         return y.reshape(*x.shape[:-1], y.shape[-1])
 
     @staticmethod
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
-        packed, scale = ctx.saved_tensors
+        held, scale = ctx.saved_tensors
         x_dtype, dtype = ctx.dtypes
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            flat = grad_y.reshape(-1, grad_y.shape[-1])
-            codes = unpack_unchecked(packed)
-            grad_x = kernels_for(flat).input_gradient(flat, codes, scale, dtype).to(x_dtype)
-            grad_x = grad_x.reshape(*grad_y.shape[:-1], packed.shape[1])
-        return grad_x, None, None, None, None
+        if not ctx.needs_input_grad[0]:
+            return None, None, None, None, None
+        flat = grad_y.reshape(-1, grad_y.shape[-1])
+        kernels = kernels_for(flat)
+        is_packed = held.dtype == torch.uint8
+        gradient = kernels.packed_input_gradient if is_packed else kernels.input_gradient
+        grad_x = gradient(flat, held, scale, dtype).to(x_dtype)
+        return grad_x.reshape(*grad_y.shape[:-1], held.shape[1]), None, None, None, None
 
 
-def pack_model(model: nn.Module) -> nn.Module:
+TernaryLayer = BitLinear158 | PackedLinear158
+"""A layer that has codes and γ, whether it can be trained or not."""
+
+
+def layers_with_codes(model: nn.Module) -> dict[str, TernaryLayer]:
+    """All layers of a model that have codes and γ, by their full name, each once: trainable and packed ones.
+
+    For whoever reads `ternary()` only; whoever changes weights asks `ternary_layers`.
+    """
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, BitLinear158 | PackedLinear158)
+    }
+
+
+def pack_model(model: nn.Module, codes_in_memory: CodesInMemory = "packed") -> nn.Module:
     """Replace every `BitLinear158` of a model by its packed form, in place.
 
     Args:
         model: A model with ternary layers; a layer that stands in several places is packed once.
+        codes_in_memory: `"packed"`, a quarter of a byte a weight, or `"int8"`, a byte a weight and faster.
 
     Returns:
         The same model. Its ternary layers cannot be trained any more.
 
     Raises:
-        ValueError: A weight holds NaN or infinite values; the model may be packed in part.
+        ValueError: A weight holds NaN or infinite values; the model may be packed in part. `codes_in_memory` is
+            neither of the two.
     """
     made: dict[int, PackedLinear158] = {}
     for name, _ in list(model.named_modules(remove_duplicate=False)):
         layer = model.get_submodule(name)
         if isinstance(layer, BitLinear158):
-            packed = made.get(id(layer)) or PackedLinear158.from_bitlinear(layer)
+            packed = made.get(id(layer)) or PackedLinear158.from_bitlinear(layer, codes_in_memory)
             made[id(layer)] = packed
             parent, _, child = name.rpartition(".")
             setattr(model.get_submodule(parent), child, packed)

@@ -136,6 +136,21 @@ def input_gradient(grad: Tensor, codes: Tensor, scale: Tensor, dtype: torch.dtyp
     return _scaled_columns(grad, scale, dtype) @ codes.to(dtype)
 
 
+def packed_input_gradient(
+    grad: Tensor, packed: Tensor, scale: Tensor, dtype: torch.dtype
+) -> Tensor:
+    """See `reference.packed_input_gradient`. Codes exist for one block of columns at a time: each sum is whole."""
+    scaled = _scaled_columns(grad, scale, dtype)
+    columns = max(32, BLOCK_ELEMENTS // max(1, grad.shape[1]) // 32 * 32)
+    if packed.shape[1] <= columns:
+        return scaled @ unpack_unchecked(packed).to(dtype)
+    grad_x = torch.empty(len(grad), packed.shape[1], dtype=dtype, device=grad.device)
+    for start in range(0, packed.shape[1], columns):
+        block = slice(start, start + columns)
+        grad_x[:, block] = scaled @ unpack_unchecked(packed[:, block]).to(dtype)
+    return grad_x
+
+
 def weight_gradient(
     grad: Tensor, x_i8: Tensor, inverse_scale: Tensor, dtype: torch.dtype
 ) -> Tensor:

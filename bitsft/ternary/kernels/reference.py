@@ -6,6 +6,7 @@
     ternary_product   x_i8, 1/s, codes, γ, bias -> x_i8 · codesᵀ · s · γ + bias
     packed_product    the same with codes packed four to a byte          (pack.py)
     input_gradient    ∂L/∂y, codes, γ -> (γ · ∂L/∂y) · codes
+    packed_input_gradient  the same with packed codes
     weight_gradient   ∂L/∂y, x_i8, 1/s -> (∂L/∂y)ᵀ · (s · x_i8)
 
 Float operations are in float32 and in the order of transformers' `BitLinear`, so that a saved model computes the
@@ -118,6 +119,23 @@ def input_gradient(grad: Tensor, codes: Tensor, scale: Tensor, dtype: torch.dtyp
         `[tokens, in_features]` in `dtype`.
     """
     return (grad.float() * scale.reshape(1, -1)).to(dtype) @ codes.to(dtype)
+
+
+def packed_input_gradient(
+    grad: Tensor, packed: Tensor, scale: Tensor, dtype: torch.dtype
+) -> Tensor:
+    """`input_gradient` with codes that are packed four to a byte.
+
+    Args:
+        grad: See `input_gradient`; so for `scale` and `dtype`.
+        packed: uint8 `[out_features / 4, in_features]`, as `pack_codes` makes it; not checked.
+        scale: γ.
+        dtype: Of the product.
+
+    Returns:
+        `[tokens, in_features]` in `dtype`.
+    """
+    return input_gradient(grad, unpack_unchecked(packed), scale, dtype)
 
 
 def weight_gradient(

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from bitsft.ternary.kernels.gpu.operator import operator
 from bitsft.ternary.kernels.gpu.tuning import bucket, configs, is_interpreted
+from bitsft.ternary.pack import unpack_unchecked
 
 WAY: Literal["cublas", "fused"] = "cublas"
 """Unmeasured. cuBLAS's bf16 product is hard to beat on Hopper, and conversion costs memory traffic only: with tokens,
@@ -56,6 +57,13 @@ def input_gradient(grad: Tensor, codes: Tensor, scale: Tensor, dtype: torch.dtyp
         return _product(grad, codes, scale, "left", dtype)
     per = "column" if scale.dim() else "tensor"
     return _converted(grad, dtype, "times", scale, per) @ _converted(codes, dtype)
+
+
+def packed_input_gradient(
+    grad: Tensor, packed: Tensor, scale: Tensor, dtype: torch.dtype
+) -> Tensor:
+    """See `reference.packed_input_gradient`; the codes of one layer are unpacked for it in plain PyTorch."""
+    return input_gradient(grad, unpack_unchecked(packed), scale, dtype)
 
 
 @operator("weight_gradient", fake=_weight_gradient_fake)
