@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bitsft.checkpoint import load_demo_model as load_demo_model
     from bitsft.checkpoint import load_ternary as load_ternary
     from bitsft.checkpoint import save_ternary as save_ternary
+    from bitsft.checkpoint import ternary_base_identity as ternary_base_identity
     from bitsft.checkpoint import verify as verify
     from bitsft.comparison import compare as compare
     from bitsft.data import format_koalpaca as format_koalpaca
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from bitsft.training import DiagnosisCallback as DiagnosisCallback
     from bitsft.training import TernarySFTConfig as TernarySFTConfig
     from bitsft.training import TernarySFTTrainer as TernarySFTTrainer
+    from bitsft.training import freeze_parameters as freeze_parameters
+    from bitsft.training import trainable_summary as trainable_summary
 
 __version__ = "0.1.0"
 
@@ -57,6 +60,7 @@ _STAGE_OF = {
     "format_koalpaca": "data",
     "format_raft": "data",
     "format_rows": "data",
+    "freeze_parameters": "training",
     "generate_completions": "metrics",
     "insert_sub_norms": "ternary",
     "load_demo_model": "checkpoint",
@@ -68,8 +72,10 @@ _STAGE_OF = {
     "replace_linear_with_bitlinear": "ternary",
     "rouge": "metrics",
     "save_ternary": "checkpoint",
+    "ternary_base_identity": "checkpoint",
     "ternary_stats": "ternary",
     "token_budget": "data",
+    "trainable_summary": "training",
     "verify": "checkpoint",
 }
 

@@ -2,4 +2,8 @@
 
 from bitsft.training.config import TernarySFTConfig as TernarySFTConfig
 from bitsft.training.diagnosis import DiagnosisCallback as DiagnosisCallback
+from bitsft.training.frozen_parameters import freeze_parameters as freeze_parameters
+from bitsft.training.trainable_summary import TrainableRow as TrainableRow
+from bitsft.training.trainable_summary import TrainableSummary as TrainableSummary
+from bitsft.training.trainable_summary import trainable_summary as trainable_summary
 from bitsft.training.trainer import TernarySFTTrainer as TernarySFTTrainer

@@ -20,6 +20,7 @@ from trl import SFTConfig
 from bitsft.ternary.quantize import Granularity
 from bitsft.training.dense_parameters import DenseParameterOptions
 from bitsft.training.distillation.options import DistillationOptions
+from bitsft.training.frozen_parameters import FrozenParameterOptions
 from bitsft.training.latent_free.options import LatentFreeOptions
 from bitsft.training.quantization_strength import QuantizationStrengthOptions
 from bitsft.training.stabilisers.options import StabiliserOptions
@@ -34,6 +35,7 @@ class TernarySFTConfig(
     QuantizationStrengthOptions,
     StabiliserOptions,
     DenseParameterOptions,
+    FrozenParameterOptions,
     DistillationOptions,
     SubNormOptions,
     LatentFreeOptions,
@@ -63,6 +65,9 @@ class TernarySFTConfig(
             `learning_rate`.
         dense_weight_decay: Weight decay of embeddings and head; norms and biases never decay. Default None:
             `weight_decay`.
+        frozen_parameters: Patterns on full parameter names, such as `"model.layers.[0-3].*"` or `"*embed_tokens*"`; what
+            they match is not trained (docs/freezing.md). Default None: everything is trained, or with PEFT the
+            adapters.
         latent_clip: After each step clamp latent weights to ±latent_clip·γ; above 0.5. Default None: no
             clipping.
         dead_zone_strength: What weights whose code is 0 add to the output while training, as a share of
@@ -153,6 +158,7 @@ class TernarySFTConfig(
             raise ValueError(f"granularity is {self.granularity!r}; use 'tensor' or 'row'.")
         self.check_quantization_strength_options()
         self.check_dense_parameter_options()
+        self.check_frozen_parameter_options()
         self.check_stabiliser_options()
         self.check_latent_free_options()
         self.check_distillation_options()

@@ -10,8 +10,8 @@ second half of training: it makes latent weights small, and the codes of small o
 The optimizer is the one that Trainer makes; its groups are split before its first step. The learning rate
 schedule multiplies each group's own initial rate. Norms and biases never decay, as in Trainer.
 
-Limits: not with `optimizers=` (its groups are the caller's), DeepSpeed (its groups are its own), adapters (no
-ternary weight is trained), or an optimizer without ordinary groups (LOMO, the layer-wise ones).
+Limits: not with `optimizers=` (its groups are the caller's), DeepSpeed (its groups are its own), adapters or
+`frozen_parameters` that leave no ternary weight to train, or an optimizer without ordinary groups (LOMO, the layer-wise ones).
 """
 
 from collections.abc import Collection
@@ -83,8 +83,9 @@ def check_parameters_can_be_split(
         )
     if not any(layer.weight.requires_grad for layer in ternary_layers(model).values()):
         raise ValueError(
-            f"{options} need ternary weights that are trained; here they are frozen (adapters over a ternary "
-            "base). Set learning_rate and weight_decay, which are those of the adapters."
+            f"{options} need ternary weights that are trained; here they are frozen (by frozen_parameters, or as the "
+            "base of adapters). Set learning_rate and weight_decay, which are then those of the adapters, or of "
+            "whatever is trained."
         )
 
 

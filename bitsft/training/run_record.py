@@ -28,6 +28,7 @@ from bitsft.runs.settings import changed_fields, plain
 from bitsft.ternary.linear import ternary_layers
 from bitsft.training.config import TernarySFTConfig
 from bitsft.training.run_scores import evaluation_scores
+from bitsft.training.trainable_summary import trainable_summary
 
 logger = logging.getLogger(__name__)
 
@@ -110,10 +111,14 @@ class RunRecordCallback(TrainerCallback):
             return
         self._is_open = True
         earlier = self._recorder.record
+        trained = trainable_summary(kwargs["model"]).counts()
         self._recorder = start_record(
             args.output_dir,
             "train",
-            **self._described,
+            **{
+                **self._described,
+                "settings": {**self._described["settings"], "trainable": trained},
+            },
             resumed=state.global_step > 0,
             session={"from_step": state.global_step, "max_steps": state.max_steps},
         )

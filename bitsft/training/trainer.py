@@ -51,6 +51,7 @@ from bitsft.training.diagnosis.callback import DiagnosisCallback
 from bitsft.training.diagnosis.memory import out_of_memory_explained
 from bitsft.training.distillation.teacher import Teacher, check_teacher_is_another, teacher_name
 from bitsft.training.distillation.training import TeacherTraining
+from bitsft.training.frozen_parameters import BackwardEndsAboveFrozen, freeze_parameters
 from bitsft.training.head_tiles import head_tiles_for
 from bitsft.training.latent_free import (
     LatentFreeOptimizer,
@@ -65,6 +66,7 @@ from bitsft.training.saving import PackedSaving
 from bitsft.training.stabilisers import check_stabilisers_fit
 from bitsft.training.stabilisers.bema import check_bema_fits, pack_bema
 from bitsft.training.sub_norms import calibrate_on_dataset, with_sub_norms
+from bitsft.training.trainable_summary import name_of_optimizer, show_trainable_summary
 
 if TYPE_CHECKING:
     from datasets import DatasetDict, IterableDataset, IterableDatasetDict
@@ -150,6 +152,8 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
             check_granularity(model, args.granularity)
         if isinstance(model, PreTrainedModel):
             check_packable(model)
+        if args.frozen_parameters and peft_config is None:
+            freeze_parameters(model, args.frozen_parameters)  # errors come before data are prepared
         self._raw_eval_dataset = eval_dataset
         self._rows_to_score: Any = None
         self._dataset_rows: dict[str, int] = {}
@@ -196,6 +200,10 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
                 "DeepSpeed keeps the weights in its own partitions, where neither projection='stochastic' nor "
                 "latent_clip can reach them. Use projection='latent' without latent_clip."
             )
+        if args.frozen_parameters:
+            if peft_config is not None:  # the adapters are there now
+                freeze_parameters(self.model, args.frozen_parameters)
+            self.add_callback(BackwardEndsAboveFrozen())
         check_stabilisers_fit(
             args,
             self.model,
@@ -222,6 +230,11 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
             calibrate_on_dataset(self.model, self.train_dataset)
         if teacher_model is not None:
             self._start_distillation(teacher_model, args)
+        self._optim = name_of_optimizer(
+            args,
+            latent_free=self._is_latent_free,
+            optimizer_given=optimizers[0] is not None or optimizer_cls_and_kwargs is not None,
+        )
         self._projection = Projection(self.model, args)
         self.add_callback(
             ProjectionCallback(self._projection, steps_in_backward=self.is_deepspeed_enabled)
@@ -297,6 +310,7 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
             resumed=bool(resumed),
         )
         self._projection.start()
+        show_trainable_summary(self.model, self._optim, prints=self.is_world_process_zero())
         explained = out_of_memory_explained(self)
         codes = codes_at_each_use if self._is_latent_free else hold_codes
         with codes(self.model), self._run_record.session(), explained:

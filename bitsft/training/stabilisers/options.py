@@ -86,7 +86,8 @@ def check_stabilisers_fit(
     if not any(layer.weight.requires_grad for layer in ternary_layers(model).values()):
         raise ValueError(
             f"{names}: no ternary weight of this model is trained, so there is no latent weight to stabilise (with "
-            "peft_config the base is frozen). Train without PEFT, or leave the option at its default."
+            "peft_config the base is frozen; see also frozen_parameters). Train without PEFT, or leave the option at "
+            "its default."
         )
     stateful = options.stabilisers_with_state()
     if stateful and (deepspeed or fsdp):
