@@ -4,6 +4,7 @@
 |--------------------------------------------------------|-----------------------------------------------------|
 | a folder with packed weights or online master weights  | `load_ternary`: its ternary layers are BitLinear158 |
 | a folder in full precision                             | itself; with `ternary=True` what `load_ternary` does |
+| a folder in bitsandbytes' 4 or 8 bits                  | itself; its layers compute in bfloat16 or float16    |
 | a folder with adapter_config.json (PEFT)               | its base by these rules, and the adapter over it    |
 | what is no folder and looks like `owner/name`          | fetched from the Hub, then as above                 |
 | a model in memory                                      | itself                                              |
@@ -16,10 +17,12 @@ of an adapter is fetched only when its adapter_config.json names a Hub id and no
 import json
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bitsft._extras import require
 from bitsft.evaluation.identity import identity_of_files, identity_of_model, identity_of_tokenizer
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ class LoadedModel:
         model: In evaluation mode, on its device.
         tokenizer: Its tokenizer.
         name: The path or Hub id, as the user gave it.
-        kind: `"ternary"`, `"dense"`, or one of them with `" + adapter"`.
+        kind: `"ternary"`, `"dense"`, `"bitsandbytes"`, or one of them with `" + adapter"`.
         dtype: What it computes in, e.g. `"float32"`.
         identity: SHA-256 of what decides its answers, in hex.
     """
@@ -95,7 +98,7 @@ def load_model(
     if dtype is None:
         dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
     loaded = _load(base or folder, ternary, dtype, device, trust_remote_code)
-    kind = "ternary" if has_ternary_layers(loaded) else "dense"
+    kind = _kind(loaded)
     if base is not None:
         loaded = _with_adapter(loaded, folder, base, kind)
         kind += " + adapter"
@@ -191,7 +194,7 @@ def _in_memory(
     if tokenizer is None and not model.config.name_or_path:
         raise ValueError("give the tokenizer of a model in memory: tokenizer=...")
     read = _tokenizer(tokenizer or name, False, named=True)
-    kind = "ternary" if has_ternary_layers(model) else "dense"
+    kind = _kind(model)
     kind += " + adapter" if getattr(model, "peft_config", None) else ""
     found = str(model.dtype).removeprefix("torch.")
     return LoadedModel(model, read, name, kind, found, identity_of_model(model, read))
@@ -221,6 +224,12 @@ def _base_of(folder: Path) -> Path | None:
         ) from error
 
 
+def _kind(model: Any) -> str:
+    if has_ternary_layers(model):
+        return "ternary"
+    return "bitsandbytes" if _is_bitsandbytes(model.config.to_dict()) else "dense"
+
+
 def _load(folder: Path, ternary: bool, dtype: Any, device: str, trust_remote_code: bool) -> Any:
     from transformers import AutoModelForCausalLM
 
@@ -229,6 +238,20 @@ def _load(folder: Path, ternary: bool, dtype: Any, device: str, trust_remote_cod
     from bitsft.checkpoint.stored_form import stored_form
 
     config = read_config(folder)
+    if _is_bitsandbytes(config):
+        require("bitsandbytes", "qlora")
+        if ternary:
+            raise ValueError(
+                f"{folder} is stored in bitsandbytes' low precision, from which no ternary model can be made: name the "
+                "full-precision model that it was made from, or leave out --ternary (ternary=True)"
+            )
+        return AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            device_map={"": device},  # 8-bit layers cannot be moved later
+            trust_remote_code=trust_remote_code,
+            local_files_only=True,
+        )
     form = stored_form(open_checkpoint(folder), config)
     if ternary or form.kind != "dense":
         model: Any = load_ternary(folder, dtype=dtype, trust_remote_code=trust_remote_code)
@@ -237,6 +260,11 @@ def _load(folder: Path, ternary: bool, dtype: Any, device: str, trust_remote_cod
             folder, dtype=dtype, trust_remote_code=trust_remote_code, local_files_only=True
         )
     return model.to(device)
+
+
+def _is_bitsandbytes(config: Mapping[str, Any]) -> bool:
+    quantization = config.get("quantization_config")
+    return isinstance(quantization, dict) and quantization.get("quant_method") == "bitsandbytes"
 
 
 def _with_adapter(model: Any, folder: Path, base: Path, kind: str) -> Any:

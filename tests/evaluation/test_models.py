@@ -2,16 +2,23 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from tokenizers import decoders
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    BitsAndBytesConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from bitsft import replace_linear_with_bitlinear, save_ternary
 from bitsft.evaluation.models import has_ternary_layers, load_model
+from bitsft.scratch import new_llama
 
 
 def logits(model: torch.nn.Module) -> torch.Tensor:
@@ -92,6 +99,46 @@ def test_an_adapter_whose_base_is_gone(model_folder: Path, tmp_path: Path) -> No
     (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps({}))
     with pytest.raises(ValueError, match="names no base model"):
         load_model(tmp_path / "adapter")
+
+
+@pytest.fixture
+def nf4_folder(tmp_path: Path, tiny_tokenizer: PreTrainedTokenizerFast) -> Path:
+    """A model stored in 4 bits, as the "bnb-4bit" repositories of the Hub are, and in full precision beside it."""
+    # 64 wide: where a CPU has AVX512-BF16, bitsandbytes 0.50 packs anew in blocks of 64, and 32 do not fit
+    new_llama(tiny_tokenizer, hidden_size=64, layers=1).save_pretrained(tmp_path / "wide")
+    config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
+    quantized = AutoModelForCausalLM.from_pretrained(tmp_path / "wide", quantization_config=config)
+    quantized.save_pretrained(tmp_path / "nf4")
+    for name in ("wide", "nf4"):
+        tiny_tokenizer.save_pretrained(tmp_path / name)
+    return tmp_path / "nf4"
+
+
+def test_a_folder_in_four_bits(nf4_folder: Path) -> None:
+    loaded = load_model(nf4_folder)
+    layer = loaded.model.model.layers[0].self_attn.q_proj
+    assert loaded.kind == "bitsandbytes" and layer.weight.dtype == torch.uint8
+    dense = logits(load_model(nf4_folder.parent / "wide").model)
+    assert 0.01 < (logits(loaded.model) - dense).norm() / dense.norm() < 0.3
+    with pytest.raises(ValueError, match="name the full-precision model.*--ternary"):
+        load_model(nf4_folder, ternary=True)
+
+
+def test_an_adapter_over_a_folder_in_four_bits(
+    nf4_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = adapter_over(nf4_folder, tmp_path / "adapter")
+    loaded = load_model(tmp_path / "adapter")
+    assert loaded.kind == "bitsandbytes + adapter"
+    assert torch.equal(logits(loaded.model), expected)
+    assert not torch.equal(expected, logits(load_model(nf4_folder).model))
+    assert "full precision" not in caplog.text
+
+
+def test_four_bits_without_bitsandbytes(nf4_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(ImportError, match=r'pip install "bitsft\[qlora\]"'):
+        load_model(nf4_folder)
 
 
 def test_identity_is_of_the_contents(model_folder: Path, tmp_path: Path) -> None:
