@@ -5,6 +5,8 @@
     3  let transformers load the values: γ·codes for packed layers, each made when its turn comes
     4  turn exactly the layers that are ternary in the checkpoint into BitLinear158
 
+With `trainable=False` steps 3 and 4 make packed layers straight from the files (load_packed.py).
+
 transformers names, ties, converts and places the tensors, so any architecture of its can be read. It does not see
 the quantization_config: its own unpacking needs a C++ compiler, and fails for `autobitlinear` offline in
 transformers 5.0 to 5.12.1. Memory: the loaded model and the few tensors in conversion (it uses four threads).
@@ -27,10 +29,13 @@ import transformers
 from transformers import GenerationConfig, PreTrainedModel
 
 from bitsft.checkpoint.hub_folder import model_folder
+from bitsft.checkpoint.layer_weight import give_weight
+from bitsft.checkpoint.load_packed import load_packed, names_in_files, single_device
 from bitsft.checkpoint.outline import TernaryCheckpoint, open_ternary
 from bitsft.checkpoint.stored_form import ScaleConvention
 from bitsft.ternary.linear import BitLinear158
-from bitsft.ternary.quantize import Granularity, grid_scale
+from bitsft.ternary.packed_linear import CodesInMemory, check_codes_in_memory, pack_model
+from bitsft.ternary.quantize import Granularity
 from bitsft.ternary.replace import FilterFn
 
 logger = logging.getLogger(__name__)
@@ -41,6 +46,8 @@ _DOWNLOAD = ("token", "cache_dir", "force_download", "local_files_only")
 def load_ternary(
     path_or_hub_id: str | os.PathLike[str],
     *,
+    trainable: bool = True,
+    codes_in_memory: CodesInMemory = "packed",
     dtype: torch.dtype | str | None = torch.float32,
     revision: str | None = None,
     trust_remote_code: bool = False,
@@ -51,7 +58,7 @@ def load_ternary(
     device_map: Any = None,
     **model_kwargs: Any,
 ) -> PreTrainedModel:
-    """Load a checkpoint as a trainable model with `BitLinear158` layers.
+    """Load a checkpoint as a trainable model with `BitLinear158` layers, or as a frozen one with packed layers.
 
     Packed checkpoints come back on the grid (the weight is exactly γ·codes), master weights and full-precision
     models as latent weights. The layers that are ternary in the checkpoint become ternary, and no others; of a
@@ -59,8 +66,14 @@ def load_ternary(
 
     Args:
         path_or_hub_id: A folder, or the id of a model on the Hugging Face Hub, which is then downloaded.
+        trainable: False gives a frozen model for adapters, generation or export: `PackedLinear158` layers of a quarter
+            of a byte a weight, everything else without gradients. Its logits in float32 are those of the trainable one
+            to the bit.
+        codes_in_memory: With `trainable=False`: `"packed"`, or `"int8"` for a byte a weight that need not be unpacked
+            (see `pack_model`).
         dtype: float32, bfloat16 or float16 (also as a string), or `"auto"` for the one in config.json. The short
-            ones round γ, and the codes of master weights that are stored in float32; that is logged.
+            ones round γ, and the codes of master weights that are stored in float32; that is logged. With
+            `trainable=False` the ternary layers keep the files' codes and γ, and only the others take it.
         revision: Branch, tag or commit on the Hub.
         trust_remote_code: Allow model code that lies in the checkpoint.
         filter_fn: `filter_fn(module, full_name) -> bool`; False keeps a layer dense that would become ternary.
@@ -74,8 +87,8 @@ def load_ternary(
             or for the download (`token`, `cache_dir`, `force_download`, `local_files_only`).
 
     Returns:
-        The model, in evaluation mode as from `from_pretrained`. Its weights require gradients and its config has
-        no quantization_config.
+        The model, in evaluation mode as from `from_pretrained`. Its weights require gradients if it is `trainable`, and
+        its config has no quantization_config.
 
     Raises:
         FileNotFoundError: No such folder or Hub model, no weights, a missing shard, no config.json.
@@ -83,6 +96,11 @@ def load_ternary(
             tensors that the model lacks, that it needs or that do not fit it; a layer that is ternary in the
             checkpoint but cannot be in bitsft (an output head, a router); an option that does not apply.
     """
+    check_codes_in_memory(codes_in_memory)
+    if trainable and codes_in_memory != "packed":
+        raise ValueError(
+            f"codes_in_memory={codes_in_memory!r} is for frozen models; pass trainable=False, too, or leave it out."
+        )
     download = {name: model_kwargs.pop(name) for name in _DOWNLOAD if name in model_kwargs}
     folder = model_folder(path_or_hub_id, revision=revision, **download)
     checkpoint = open_ternary(
@@ -95,25 +113,52 @@ def load_ternary(
         scale_convention=scale_convention,
         **model_kwargs,
     )
-    files, form = checkpoint.files, checkpoint.form
-    warn_of_rounding(checkpoint)
-    model = checkpoint.from_pretrained(form.tensors(files, checkpoint.dtype), device_map=device_map)
-    if transformers.__version__ == "5.3.0":
-        model.tie_weights()  # it leaves tied embeddings of remote code on the meta device
-    _take_ternary_layers(model, checkpoint)
+    if trainable:
+        model = _trainable(checkpoint, device_map)
+    else:
+        model = _frozen(checkpoint, codes_in_memory, device_map)
+    logger.info("%s: %d ternary layers loaded", type(model).__name__, len(checkpoint.ternary))
     if model.can_generate() and model_kwargs.get("generation_config") is None:
         model.generation_config = _generation_config(folder)
     model.name_or_path = model.config.name_or_path = str(path_or_hub_id)
     return model
 
 
-def _take_ternary_layers(model: PreTrainedModel, checkpoint: TernaryCheckpoint) -> None:
-    """Put the outline's ternary layers over the model's parameters.
+def _trainable(checkpoint: TernaryCheckpoint, device_map: Any) -> PreTrainedModel:
+    warn_of_rounding(checkpoint)
+    tensors = checkpoint.form.tensors(checkpoint.files, checkpoint.dtype)
+    model: PreTrainedModel = checkpoint.from_pretrained(tensors, device_map=device_map)
+    _tie_where_forgotten(model)
+    _take_ternary_layers(model, checkpoint)
+    return model
 
-    Whether a weight lies on the grid follows from the form, except in a dense checkpoint: so only there are
-    weights looked at closely (replace_linear_with_bitlinear has to do that for each, which takes longer than
-    loading it).
-    """
+
+def _frozen(
+    checkpoint: TernaryCheckpoint, codes_in_memory: CodesInMemory, device_map: Any
+) -> PreTrainedModel:
+    device = None if device_map is None else single_device(device_map)
+    names = names_in_files(checkpoint)
+    if names is None:
+        logger.warning(
+            "%s: transformers renames its tensors on loading, so the whole model is loaded before it is packed.",
+            checkpoint.files.directory,
+        )
+        model = _trainable(checkpoint, None)
+        pack_model(model, codes_in_memory)
+    else:
+        model = load_packed(checkpoint, names, codes_in_memory)
+        _tie_where_forgotten(model)
+    model.requires_grad_(False)
+    return model if device is None else model.to(device)
+
+
+def _tie_where_forgotten(model: PreTrainedModel) -> None:
+    if transformers.__version__ == "5.3.0":
+        model.tie_weights()  # it leaves tied embeddings of remote code on the meta device
+
+
+def _take_ternary_layers(model: PreTrainedModel, checkpoint: TernaryCheckpoint) -> None:
+    """Put the outline's ternary layers over the model's parameters."""
     for name, layer in checkpoint.outline.named_modules(remove_duplicate=False):
         if not isinstance(layer, BitLinear158):
             continue
@@ -123,32 +168,9 @@ def _take_ternary_layers(model: PreTrainedModel, checkpoint: TernaryCheckpoint) 
                 f"{name}: device_map spreads the model over devices by accelerate hooks, which a ternary layer would "
                 "lose. Use device_map=None or one device."
             )
-        weight = linear.weight.detach()
-        smallest, largest = weight.aminmax()
-        if not bool(torch.isfinite(largest - smallest)):
-            raise ValueError(
-                f"{checkpoint.files.directory}: the weight of {name} holds NaN or infinite values. Fetch the files "
-                "again; if training had diverged before they were written, use an earlier checkpoint."
-            )
-        layer.weight, layer.bias = linear.weight, linear.bias
-        layer.on_grid = checkpoint.form.kind == "packed" or (
-            checkpoint.form.kind in ("dense", "rows")
-            and _is_on_grid(weight[:1], layer.granularity)  # settles it for nearly all others
-            and _is_on_grid(weight, layer.granularity)
-            and bool(smallest < 0 or largest > 0)
-        )
-        if checkpoint.form.kind == "rows" and not layer.on_grid and bool(weight.any()):
-            raise ValueError(
-                f"{checkpoint.files.directory}: a row of the weight of {name} is not γ·{{-1, 0, 1}}, though config.json "
-                "says that it is quantized (offline). For master weights set quantization_mode to 'online' there."
-            )
+        give_weight(layer, linear.weight, checkpoint, name)
+        layer.bias = linear.bias
         model.set_submodule(name, layer.eval())
-    logger.info("%s: %d ternary layers loaded", type(model).__name__, len(checkpoint.ternary))
-
-
-def _is_on_grid(weight: torch.Tensor, granularity: Granularity) -> bool:
-    magnitude, on_grid = grid_scale(weight, granularity)
-    return bool((on_grid | (magnitude == 0)).all())  # zeros fit any grid
 
 
 def warn_of_rounding(checkpoint: TernaryCheckpoint) -> None:

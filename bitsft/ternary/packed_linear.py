@@ -137,8 +137,7 @@ class PackedLinear158(nn.Linear):
         dtype: torch.dtype | None,
     ) -> None:
         nn.Module.__init__(self)  # nn.Linear's would make a weight
-        if codes_in_memory not in ("packed", "int8"):
-            raise ValueError(f"codes_in_memory is {codes_in_memory!r}; use 'packed' or 'int8'.")
+        check_codes_in_memory(codes_in_memory)
         self.out_features, self.in_features = out_features, packed.shape[1]
         self.activation_bits = activation_bits
         self.granularity: Granularity = "row" if scale.dim() else "tensor"
@@ -288,6 +287,16 @@ def layers_with_codes(model: nn.Module) -> dict[str, TernaryLayer]:
         for name, module in model.named_modules()
         if isinstance(module, BitLinear158 | PackedLinear158)
     }
+
+
+def check_codes_in_memory(codes_in_memory: str) -> None:
+    """Refuse a value that is none of `CodesInMemory`.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if codes_in_memory not in ("packed", "int8"):
+        raise ValueError(f"codes_in_memory is {codes_in_memory!r}; use 'packed' or 'int8'.")
 
 
 def pack_model(model: nn.Module, codes_in_memory: CodesInMemory = "packed") -> nn.Module:
