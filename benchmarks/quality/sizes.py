@@ -35,7 +35,7 @@ class Sizes:
     raft_quotes: int = 64
     loss_rows: int = 120
     base_tokens: int = 30_000
-    task_steps: int = 250
+    task_steps: int = 400
     task_tokens: int = 1536
     text_steps: int = 120
     text_rows: int = 6
