@@ -35,15 +35,15 @@ from bitsft.checkpoint.safetensors_format import (
     refusal,
 )
 from bitsft.checkpoint.source import TernarySource, require_ternary_layers
-from bitsft.ternary.linear import ternary_layers
 from bitsft.ternary.pack import CODES_PER_BYTE, pack_codes
+from bitsft.ternary.packed_linear import layers_with_codes
 
 
 def check_packable(model: PreTrainedModel) -> None:
     """Refuse a model whose ternary layers the packed format cannot hold; quick, meant for before training.
 
     Args:
-        model: A model with `BitLinear158` layers.
+        model: A model with ternary layers, packed in memory or not.
 
     Raises:
         ValueError: No ternary layer; a layer without activation quantization, or with out_features that are
@@ -73,7 +73,7 @@ def _encode(source: TernarySource, name: str, dtype: torch.dtype | None) -> dict
 
 
 def _has_row_scales(model: nn.Module) -> bool:
-    return any(layer.granularity == "row" for layer in ternary_layers(model).values())
+    return any(layer.granularity == "row" for layer in layers_with_codes(model).values())
 
 
 def _quantization_config(model: nn.Module) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from transformers.quantizers.quantizer_bitnet import BitNetHfQuantizer
 from transformers.quantizers.quantizers_utils import should_convert_module
 
 from bitsft.checkpoint.source import TernarySource
-from bitsft.ternary.linear import ternary_layers
+from bitsft.ternary.packed_linear import layers_with_codes
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def check_int8_activations(model: PreTrainedModel, format_name: str) -> None:
     Raises:
         ValueError: There is one.
     """
-    for name, layer in ternary_layers(model).items():
+    for name, layer in layers_with_codes(model).items():
         if layer.activation_bits is None:
             raise refusal(
                 name, "leaves its activations in full precision (activation_bits=None)", format_name
@@ -139,7 +139,7 @@ def check_one_scale(model: PreTrainedModel, format_name: str) -> None:
     Raises:
         ValueError: There is one.
     """
-    for name, layer in ternary_layers(model).items():
+    for name, layer in layers_with_codes(model).items():
         if layer.granularity != "tensor":
             raise refusal(
                 name,
@@ -159,7 +159,7 @@ def refusal(layer: str, problem: str, format_name: str) -> ValueError:
 
 def dense_linear_names(model: nn.Module) -> list[str]:
     """Names of the model's linear layers that are not ternary."""
-    ternary = ternary_layers(model)
+    ternary = layers_with_codes(model)
     linear = (name for name, module in model.named_modules() if isinstance(module, nn.Linear))
     return [name for name in linear if name not in ternary]
 
@@ -174,7 +174,7 @@ def check_same_layers_convert_back(model: PreTrainedModel) -> None:
     patterns = BitNetHfQuantizer.get_modules_to_not_convert(
         model, dense, model._keep_in_fp32_modules
     )
-    for name in ternary_layers(model):
+    for name in layers_with_codes(model):
         if not should_convert_module(name, patterns):
             raise ValueError(
                 f"{name} is ternary, but transformers would load it as a dense layer: its name matches one of "

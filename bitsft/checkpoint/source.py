@@ -1,6 +1,6 @@
 """One ternary model as its exporters see it: tensor by tensor, whether it is in memory or in a folder.
 
-    layers        the ternary layers: name -> BitLinear158 (its shape, bias, options)
+    layers        the ternary layers: name -> BitLinear158 or PackedLinear158 (its shape, bias, options)
     dense_names   every other tensor of the state_dict, tied ones once
     read_layer    name of a ternary layer -> (codes, γ)
     read_dense    name of another tensor -> its values
@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from bitsft.ternary.kernels import kernels_for
-from bitsft.ternary.linear import BitLinear158, ternary_layers
+from bitsft.ternary.packed_linear import PackedLinear158, TernaryLayer, layers_with_codes
 from bitsft.ternary.quantize import latents_from_grid
 
 
@@ -39,7 +39,7 @@ class TernarySource:
     """
 
     model: PreTrainedModel
-    layers: dict[str, BitLinear158]
+    layers: Mapping[str, TernaryLayer]
     dense_names: list[str]
     read_layer: Callable[[str], tuple[Tensor, Tensor]]
     read_latent: Callable[[str], Tensor]
@@ -53,7 +53,7 @@ def source_from_model(
     """The source that reads from a model in memory; the model stays as it is.
 
     Args:
-        model: A transformers model with `BitLinear158` layers.
+        model: A transformers model with ternary layers, packed in memory or not.
         state_dict: Its full-precision tensors, where they were gathered from several processes. Default:
             the model's own.
 
@@ -69,6 +69,9 @@ def source_from_model(
 
     def read_layer(name: str) -> tuple[Tensor, Tensor]:
         layer = layers[name]
+        if isinstance(layer, PackedLinear158):
+            codes, scale = layer.ternary()
+            return codes.cpu(), scale.cpu()
         weight = tensors[f"{name}.weight"]
         quantize = kernels_for(weight).quantize_weight
         codes, scale = quantize(weight, layer.granularity, on_grid=layer.on_grid)
@@ -80,13 +83,17 @@ def source_from_model(
         return codes.cpu(), scale.cpu()
 
     def read_latent(name: str) -> Tensor:
-        codes, scale = read_layer(name)
-        if layers[name].on_grid:
-            return latents_from_grid(codes, scale)
+        if _is_on_grid(layers[name]):
+            return latents_from_grid(*read_layer(name))
+        read_layer(name)  # refuses what is not finite
         return tensors[f"{name}.weight"].detach().cpu()
 
-    ternary_weights = {f"{name}.weight" for name in layers}
-    names = [n for n in untied_names(model, tensors) if n not in ternary_weights]
+    ternary_tensors = {
+        f"{name}.{tensor}"
+        for name in layers
+        for tensor in ("weight", "packed", "codes", "weight_scale")
+    }
+    names = [n for n in untied_names(model, tensors) if n not in ternary_tensors]
     return TernarySource(
         model,
         layers,
@@ -99,7 +106,7 @@ def source_from_model(
             layers,
             {name: tensors[name].to("meta") for name in names},
             latent_dtypes={
-                name: torch.float32 if layer.on_grid else tensors[f"{name}.weight"].dtype
+                name: torch.float32 if _is_on_grid(layer) else tensors[f"{name}.weight"].dtype
                 for name, layer in layers.items()
             },
         ),
@@ -108,7 +115,7 @@ def source_from_model(
 
 def outline_of(
     model: PreTrainedModel,
-    layers: dict[str, BitLinear158],
+    layers: Mapping[str, TernaryLayer],
     dense: dict[str, Tensor],
     latent_dtypes: Mapping[str, torch.dtype],
 ) -> TernarySource:
@@ -128,25 +135,30 @@ def outline_of(
         layer = layers[name]
         shape = () if layer.granularity == "tensor" else (layer.out_features, 1)
         return (
-            torch.empty(layer.weight.shape, dtype=torch.int8, device="meta"),
+            torch.empty(layer.out_features, layer.in_features, dtype=torch.int8, device="meta"),
             torch.empty(shape, dtype=torch.float32, device="meta"),
         )
 
     def read_latent(name: str) -> Tensor:
-        return torch.empty(layers[name].weight.shape, dtype=latent_dtypes[name], device="meta")
+        codes, _ = read_layer(name)
+        return torch.empty(codes.shape, dtype=latent_dtypes[name], device="meta")
 
     return TernarySource(
         model, layers, list(dense), read_layer, read_latent, read_dense=dense.__getitem__
     )
 
 
-def require_ternary_layers(model: PreTrainedModel) -> dict[str, BitLinear158]:
+def _is_on_grid(layer: TernaryLayer) -> bool:
+    return isinstance(layer, PackedLinear158) or layer.on_grid
+
+
+def require_ternary_layers(model: PreTrainedModel) -> dict[str, TernaryLayer]:
     """The model's ternary layers by name.
 
     Raises:
         ValueError: It has none.
     """
-    layers = ternary_layers(model)
+    layers = layers_with_codes(model)
     if not layers:
         raise ValueError(
             f"{type(model).__name__} has no ternary layer; convert it with replace_linear_with_bitlinear(model)."

@@ -53,12 +53,12 @@ def identity_of_model(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerB
     import torch
 
     from bitsft.runs.base_model import weights_hash
-    from bitsft.ternary.linear import ternary_layers
+    from bitsft.ternary.packed_linear import layers_with_codes
 
     state = hashlib.sha256(model.config.to_json_string().encode())
     state.update(json.dumps(model.generation_config.to_dict(), default=str).encode())
     state.update(identity_of_tokenizer(tokenizer).encode())
-    state.update(f"ternary={bool(ternary_layers(model))}".encode())
+    state.update(f"ternary={bool(layers_with_codes(model))}".encode())
     tensors = [
         (name, value)
         for name, value in model.state_dict().items()

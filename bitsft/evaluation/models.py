@@ -176,9 +176,9 @@ def _refuse_device(device: str | None) -> None:
 
 def has_ternary_layers(model: "torch.nn.Module") -> bool:
     """Whether any layer of a model is ternary."""
-    from bitsft.ternary.linear import ternary_layers
+    from bitsft.ternary.packed_linear import layers_with_codes
 
-    return bool(ternary_layers(model))
+    return bool(layers_with_codes(model))
 
 
 def _in_memory(

@@ -23,8 +23,9 @@ from transformers.integrations.bitnet import AutoBitLinear, BitLinear
 from transformers.quantizers.quantizer_bitnet import BitNetHfQuantizer
 
 from bitsft.ternary.generate import hold_codes_while_generating
-from bitsft.ternary.linear import BitLinear158, ternary_layers
+from bitsft.ternary.linear import BitLinear158
 from bitsft.ternary.pack import unpack_codes
+from bitsft.ternary.packed_linear import layers_with_codes
 from bitsft.ternary.quantize import Granularity
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def replace_linear_with_bitlinear(
 ) -> nn.Module:
     """Turn linear layers into `BitLinear158`, sharing their parameters.
 
-    Layers that are `BitLinear158` already stay as they are, so calling this twice does nothing more. `model.generate`
+    Layers that are ternary already (`BitLinear158`, `PackedLinear158`) stay as they are, so calling this twice does nothing more. `model.generate`
     computes the codes once a call from then on (generate.py).
     What was replaced and what was kept is logged at level INFO; `print(model)` shows it too.
 
@@ -59,7 +60,7 @@ def replace_linear_with_bitlinear(
         ValueError: The model holds no layer that could be replaced, or a weight holds NaN or infinite
             values, or a layer has a norm or hooks that a ternary layer could not keep.
     """
-    already = len(ternary_layers(model))
+    already = len(layers_with_codes(model))
     replacements: dict[str, BitLinear158] = {}
     kept: list[str] = []
     filtered: list[str] = []

@@ -25,7 +25,7 @@ from bitsft.runs.contents import describe_data
 from bitsft.runs.record import Status
 from bitsft.runs.recorder import Recorder, closing, start_record
 from bitsft.runs.settings import changed_fields, plain
-from bitsft.ternary.linear import ternary_layers
+from bitsft.ternary.packed_linear import layers_with_codes
 from bitsft.training.config import TernarySFTConfig
 from bitsft.training.run_scores import evaluation_scores
 from bitsft.training.trainable_summary import trainable_summary
@@ -278,10 +278,10 @@ def _by_role(kind: str, dataset: Any) -> list[tuple[str, Any]]:
 
 
 def _ternary(model: nn.Module) -> dict[str, Any]:
-    layers = ternary_layers(model)
+    layers = layers_with_codes(model)
     return {
         "layers": len(layers),
-        "weights": sum(layer.weight.numel() for layer in layers.values()),
+        "weights": sum(layer.out_features * layer.in_features for layer in layers.values()),
         "granularity": sorted({str(layer.granularity) for layer in layers.values()}),
         "activation_bits": sorted({str(layer.activation_bits) for layer in layers.values()}),
     }

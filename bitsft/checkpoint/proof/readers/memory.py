@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from bitsft.checkpoint.proof.readers.side import Activations, Side
 from bitsft.metrics.inference_state import inference_state
 from bitsft.ternary.linear import hold_codes, ternary_layers
+from bitsft.ternary.packed_linear import layers_with_codes
 
 
 class ModelReader:
@@ -48,7 +49,7 @@ class ModelReader:
     def side(self) -> Side:
         """What is compared."""
         config = self._model.config.get_text_config()
-        count = len(ternary_layers(self._model))
+        count = len(layers_with_codes(self._model))
         layers = f"bitsft, {count} ternary layers" if count else "this process, no ternary layer"
         return Side(
             what="model in memory",
@@ -61,7 +62,7 @@ class ModelReader:
         )
 
     def _activations(self) -> Activations:
-        layers = ternary_layers(self._model).values()
+        layers = layers_with_codes(self._model).values()
         rounded = {layer.activation_bits is not None for layer in layers}
         if len(rounded) == 2:
             return "other"

@@ -18,7 +18,8 @@ from transformers import PreTrainedTokenizerBase
 from bitsft.data.common.hashing import digest, one_form
 from bitsft.runs.base_model import describe_model
 from bitsft.runs.settings import is_secret
-from bitsft.ternary.linear import hold_codes, ternary_layers
+from bitsft.ternary.linear import hold_codes
+from bitsft.ternary.packed_linear import layers_with_codes
 from bitsft.training.distillation.cache.build import Collate, build_cache
 from bitsft.training.distillation.cache.cached_teacher import CachedTeacher
 from bitsft.training.distillation.cache.one_process import on_first_process
@@ -149,7 +150,7 @@ def teacher_facts(teacher: str | os.PathLike[str] | nn.Module) -> dict[str, Any]
             )
         return {
             "weights_sha256": found["weights_sha256"],
-            "ternary_layers": len(ternary_layers(teacher)),
+            "ternary_layers": len(layers_with_codes(teacher)),
         }
     if not Path(teacher).is_dir():
         return {"name": os.fspath(teacher)}
