@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bitsft.adapters import load_adapter as load_adapter
     from bitsft.checkpoint import demo_model_path as demo_model_path
     from bitsft.checkpoint import load_demo_model as load_demo_model
     from bitsft.checkpoint import load_ternary as load_ternary
@@ -63,6 +64,7 @@ _STAGE_OF = {
     "freeze_parameters": "training",
     "generate_completions": "metrics",
     "insert_sub_norms": "ternary",
+    "load_adapter": "adapters",
     "load_demo_model": "checkpoint",
     "load_evaluation": "evaluation",
     "load_prepared": "data",

@@ -1,1 +1,3 @@
 """PEFT adapters over ternary bases."""
+
+from bitsft.adapters.load import load_adapter as load_adapter

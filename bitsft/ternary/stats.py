@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from bitsft.ternary.linear import ternary_layers
+from bitsft.ternary.packed_linear import PackedLinear158, layers_with_codes
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class TernaryStats:
     """Counts over all ternary layers of a model.
 
     Attributes:
-        layers: Number of `BitLinear158` layers.
+        layers: Number of ternary layers, packed ones included.
         weights: Number of ternary weights in them.
         minus: Share of codes that are -1, in [0, 1].
         zero: Share of codes that are 0, in [0, 1].
@@ -46,8 +47,8 @@ def ternary_stats(model: nn.Module) -> TernaryStats:
     Raises:
         ValueError: The model has no ternary layer.
     """
-    layers = ternary_layers(model)
-    weights = sum(layer.weight.numel() for layer in layers.values())
+    layers = layers_with_codes(model)
+    weights = sum(layer.out_features * layer.in_features for layer in layers.values())
     if weights == 0:
         raise ValueError(
             f"{type(model).__name__} has no ternary weights; convert it with replace_linear_with_bitlinear(model)."
@@ -55,9 +56,13 @@ def ternary_stats(model: nn.Module) -> TernaryStats:
     minus = plus = dead = 0
     for layer in layers.values():
         codes, scale = layer.ternary()
-        minus += int((codes == -1).sum())
-        plus += int((codes == 1).sum())
-        dead += int((layer.weight.float().abs() < scale / 2).sum())
+        below, above = int((codes == -1).sum()), int((codes == 1).sum())
+        minus += below
+        plus += above
+        if isinstance(layer, PackedLinear158):
+            dead += codes.numel() - below - above
+        else:
+            dead += int((layer.weight.float().abs() < scale / 2).sum())
     return TernaryStats(
         layers=len(layers),
         weights=weights,

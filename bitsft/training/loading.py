@@ -65,10 +65,13 @@ def load_model(
     path: str,
     processing_class: PreTrainedTokenizerBase | ProcessorMixin | None,
     args: TernarySFTConfig,
+    *,
+    frozen: bool = False,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase | ProcessorMixin, TernarySFTConfig]:
     """Ternary model and tokenizer by path or Hub id, before TRL gets to wrap them.
 
-    `model_init_kwargs` go to `load_ternary`; the dtype is float32 where they name none, as in TRL.
+    `model_init_kwargs` go to `load_ternary`; the dtype is float32 where they name none, as in TRL. With `frozen`, for
+    adapters, the model is packed unless they say `trainable=True`.
     """
     set_seed(args.seed)
     options = dict(args.model_init_kwargs or {})
@@ -81,6 +84,7 @@ def load_model(
         options["device_map"] = None
     options.setdefault("trust_remote_code", args.trust_remote_code)
     options.setdefault("granularity", args.granularity)
+    options.setdefault("trainable", not frozen)
     model = load_ternary(path, filter_fn=fits_packed_format, **options)
     check_granularity(model, args.granularity)
     if processing_class is None:

@@ -16,7 +16,7 @@ from torch import nn
 
 from bitsft.ternary.linear import BitLinear158, ternary_layers
 from bitsft.ternary.quantize import absmean_scale
-from bitsft.ternary.stats import take_flip_share, ternary_stats
+from bitsft.ternary.stats import TernaryStats, take_flip_share, ternary_stats
 from bitsft.training.config import TernarySFTConfig
 from bitsft.training.quantization_strength import quantization_strength
 from bitsft.training.stabilisers import Stabilisers
@@ -41,6 +41,7 @@ class Projection:
         self.stabilisers = Stabilisers(model, args)
         self._steps_since_statistics = 0
         self._warned_of_nan = False
+        self._frozen_stats: TernaryStats | None = None
         if not args.keep_latent_weights:
             # A frozen base must not change while adapters train, so it becomes ternary now.
             for layer in ternary_layers(model).values():
@@ -108,7 +109,9 @@ class Projection:
 
         `flip_rate` is the mean per optimizer step since the last call; the others are of this moment.
         """
-        stats = ternary_stats(self._model)
+        stats = self._frozen_stats or ternary_stats(self._model)
+        if not self._trained():
+            self._frozen_stats = stats  # under adapters nothing changes
         self._warn_of_nan()
         steps = max(1, self._steps_since_statistics)
         self._steps_since_statistics = 0

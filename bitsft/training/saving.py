@@ -1,6 +1,6 @@
 """What `TernarySFTTrainer` writes: packed ternary models with their card; checkpoints with latent weights.
 
-save_model, _save     a packed ternary checkpoint that stock transformers loads (with PEFT: the adapter)
+save_model, _save     a packed ternary checkpoint that stock transformers loads (with PEFT: the adapter, and its base's identity)
 checkpoints           latent weights, and what the stabilisers know, so that a resumed run is exact
 _push_from_checkpoint the packed model goes to the Hub, not the latent weights of the checkpoint
 create_model_card     README.md says what was trained, on what, how, and how to load it
@@ -11,9 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from accelerate.utils import is_peft_model
 from transformers import PreTrainedModel
 from trl import SFTTrainer
 
+from bitsft.adapters.base_identity import (
+    TernaryBase,
+    base_of_model,
+    check_base,
+    read_base,
+    write_base,
+)
 from bitsft.checkpoint.packed import PACKED
 from bitsft.checkpoint.safetensors_format import CheckpointTensors, config_for
 from bitsft.checkpoint.source import source_from_model
@@ -28,6 +36,7 @@ class PackedSaving(SFTTrainer):
     _dataset_rows: dict[str, int]
     _teacher_name: str | None = None
     _saves_packed = False
+    _adapter_base: TernaryBase | None = None
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Write a packed ternary checkpoint with its model card (with PEFT: the adapter).
@@ -52,6 +61,8 @@ class PackedSaving(SFTTrainer):
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         if not self._saves_packed or not isinstance(self.model, PreTrainedModel):
             super()._save(output_dir, state_dict)
+            if is_peft_model(self.model):
+                self._write_adapter_bases(Path(output_dir or self.args.output_dir))
             return
         with self._projection.stabilisers.final_weights():
             self._projection.drop_codes()
@@ -60,6 +71,30 @@ class PackedSaving(SFTTrainer):
                 super()._save(output_dir, tensors.read_all())
         if self.is_world_process_zero():
             self._write_model_card(Path(output_dir or self.args.output_dir))
+
+    def _write_adapter_bases(self, directory: Path) -> None:
+        """Beside each adapter: which base it belongs on. PEFT gives all but "default" folders of their own."""
+        for name in self.model.peft_config:
+            write_base(
+                self._base_of_adapters(), directory if name == "default" else directory / name
+            )
+
+    def _base_of_adapters(self) -> TernaryBase:
+        if self._adapter_base is None:  # it is frozen, so once is enough
+            self._adapter_base = base_of_model(self.model)
+        return self._adapter_base
+
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: PreTrainedModel | None = None
+    ) -> None:
+        """As in Trainer; an adapter is resumed only over the base that it was trained on."""
+        if is_peft_model(self.model):
+            for folder in (Path(resume_from_checkpoint), *Path(resume_from_checkpoint).iterdir()):
+                needed = read_base(folder)
+                if needed is not None:
+                    check_base(needed, self._base_of_adapters(), str(folder))
+                    break
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
@@ -79,6 +114,9 @@ class PackedSaving(SFTTrainer):
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         """Push the packed model, not the latent weights that the checkpoint holds."""
         if self.args.hub_strategy != "every_save" or not isinstance(self.model, PreTrainedModel):
+            if is_peft_model(self.model) and self.is_world_process_zero():
+                # Trainer copies the adapter out of the folder, but knows nothing of this file
+                self._write_adapter_bases(Path(self.args.output_dir))
             super()._push_from_checkpoint(checkpoint_folder)
             return
         # Trainer copies the model's files out of the folder before it uploads them.

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.optimizer import AcceleratedOptimizer
+from accelerate.utils import is_peft_model
 from datasets import Dataset
 from transformers import (
     BitNetForCausalLM,
@@ -36,6 +37,8 @@ from transformers import (
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput
 from trl.trainer.utils import get_config_model_id
 
+from bitsft.adapters.lora import refuse_merging
+from bitsft.adapters.preparation import check_model_can_train, prepare_adapters, stays_as_it_is
 from bitsft.checkpoint.packed import check_packable
 from bitsft.data.budget import token_budget
 from bitsft.metrics.callback import GenerationMetricsCallback
@@ -94,14 +97,15 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
         optimizer_cls_and_kwargs: See TRL.
         preprocess_logits_for_metrics: See TRL.
         quantization_config: Not for ternary models; see Raises.
-        peft_config: Adapters over the ternary base, which stays frozen.
+        peft_config: Adapters over the ternary base, which stays frozen; a path is loaded packed then. See docs/adapters.md.
         formatting_func: See TRL.
         teacher_model: A full-precision model (object, path or Hub id) with the same vocabulary, whose distributions
             are learned beside the labels; see docs/distillation.md. An object is put in evaluation mode, without gradients.
 
     Raises:
         ValueError: `quantization_config` is given; the model has nothing to make ternary, or a ternary layer
-            that a packed checkpoint could not hold; an option does not work with DeepSpeed, FSDP or a frozen base.
+            that a packed checkpoint could not hold; an option does not work with DeepSpeed, FSDP or a frozen base; a
+            packed model comes without `peft_config`, or `peft_config` asks for something that a ternary base cannot do.
     """
 
     optimizer: torch.optim.Optimizer | None  # Trainer sets it; said for the type checker
@@ -141,16 +145,19 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
         args = given_args = as_ternary_config(args, model_id.split("/")[-1])
         was_loaded = isinstance(model, str)
         if isinstance(model, str):
-            model, processing_class, args = load_model(model, processing_class, args)
+            model, processing_class, args = load_model(
+                model, processing_class, args, frozen=peft_config is not None
+            )
+        check_model_can_train(model, with_adapters=peft_config is not None)
         new_sub_norms = args.sub_norms and not isinstance(model, BitNetForCausalLM)
         if new_sub_norms:
             model = with_sub_norms(model, peft_config)
-        if not was_loaded:
+        if not was_loaded and not stays_as_it_is(model, with_adapters=peft_config is not None):
             replace_linear_with_bitlinear(
                 model, filter_fn=fits_packed_format, granularity=args.granularity
             )
             check_granularity(model, args.granularity)
-        if isinstance(model, PreTrainedModel):
+        if isinstance(model, PreTrainedModel) and peft_config is None:
             check_packable(model)
         if args.frozen_parameters and peft_config is None:
             freeze_parameters(model, args.frozen_parameters)  # errors come before data are prepared
@@ -179,6 +186,10 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
             signatures=self._score_signatures,
             findings=self._diagnosis_findings,
         )
+        if peft_config is not None and isinstance(model, PreTrainedModel):
+            peft_config = prepare_adapters(
+                model, peft_config, keep_latent_weights=args.keep_latent_weights
+            )
         super().__init__(
             model=model,
             args=args,
@@ -195,6 +206,8 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
             peft_config=peft_config,
             formatting_func=formatting_func,
         )
+        if is_peft_model(self.model):
+            refuse_merging(self.model)
         if self.is_deepspeed_enabled and (args.projection != "latent" or args.latent_clip):
             raise ValueError(
                 "DeepSpeed keeps the weights in its own partitions, where neither projection='stochastic' nor "
