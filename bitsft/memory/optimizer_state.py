@@ -30,6 +30,7 @@ _IN_PARAMETER_DTYPE = {
 }
 _IN_FLOAT32 = {
     "paged_adamw_32bit": 2,
+    "rmsprop_bnb": 1,
     "lion_32bit": 1,
     "paged_lion_32bit": 1,
     "rmsprop_bnb_32bit": 1,
