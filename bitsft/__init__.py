@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from bitsft.metrics import cosine_similarity as cosine_similarity
     from bitsft.metrics import generate_completions as generate_completions
     from bitsft.metrics import rouge as rouge
+    from bitsft.patches import apply_patch as apply_patch
+    from bitsft.patches import diff_checkpoints as diff_checkpoints
+    from bitsft.patches import load_patch as load_patch
+    from bitsft.patches import patch_checkpoint as patch_checkpoint
+    from bitsft.patches import revert_patch as revert_patch
     from bitsft.ternary import BitLinear158 as BitLinear158
     from bitsft.ternary import insert_sub_norms as insert_sub_norms
     from bitsft.ternary import replace_linear_with_bitlinear as replace_linear_with_bitlinear
@@ -52,11 +57,13 @@ _STAGE_OF = {
     "Score": "metrics",
     "TernarySFTConfig": "training",
     "TernarySFTTrainer": "training",
+    "apply_patch": "patches",
     "bleu": "metrics",
     "chrf": "metrics",
     "compare": "comparison",
     "cosine_similarity": "metrics",
     "demo_model_path": "checkpoint",
+    "diff_checkpoints": "patches",
     "evaluate_model": "evaluation",
     "format_koalpaca": "data",
     "format_raft": "data",
@@ -67,11 +74,14 @@ _STAGE_OF = {
     "load_adapter": "adapters",
     "load_demo_model": "checkpoint",
     "load_evaluation": "evaluation",
+    "load_patch": "patches",
     "load_prepared": "data",
     "load_ternary": "checkpoint",
+    "patch_checkpoint": "patches",
     "prepare": "data",
     "read_rows": "data",
     "replace_linear_with_bitlinear": "ternary",
+    "revert_patch": "patches",
     "rouge": "metrics",
     "save_ternary": "checkpoint",
     "ternary_base_identity": "checkpoint",

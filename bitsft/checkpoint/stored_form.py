@@ -307,13 +307,23 @@ def _read_scale(files: CheckpointFiles, layer: str, convention: ScaleConvention)
     if not files.dtype(name).is_floating_point:
         raise ValueError(f"{where} is {files.dtype(name)}; a scale must be a float.")
     stored = files.read(name).float().reshape(())
-    scale = _reciprocal(stored) if convention == "divide" else stored
+    scale = scale_of_stored(stored, convention)
     if not (0 < stored < math.inf and 0 < scale < math.inf):
         raise ValueError(
             f"{where} is {stored.item()}; a scale must be finite and above zero. The file is damaged, or training had "
             "diverged before it was written."
         )
     return scale
+
+
+def scale_of_stored(stored: Tensor, convention: ScaleConvention | None) -> Tensor:
+    """γ of a packed layer from its `weight_scale`.
+
+    Args:
+        stored: `weight_scale`, float32 `()`.
+        convention: What it does.
+    """
+    return _reciprocal(stored) if convention == "divide" else stored
 
 
 def _reciprocal(stored: Tensor) -> Tensor:
