@@ -50,6 +50,7 @@ def prepare_adapters(
     prepared: Any = copy.deepcopy(config)
     _resolve_target_modules(model, layers, prepared)
     _refuse_overwriting(prepared)
+    _refuse_other_models(model, prepared)
     _refuse_copies(model, layers, prepared)
     _refuse_parameters(layers, prepared)
     _refuse_packed_biases(layers, prepared)
@@ -126,6 +127,22 @@ def _refuse_overwriting(config: Any) -> None:
             f"init_lora_weights={start!r} overwrites the base's weights with what its factors leave over, which is not "
             "γ·{-1, 0, 1}. Use True (the default), 'gaussian' or 'orthogonal', which leave the base as it is."
         )
+
+
+def _refuse_other_models(model: PreTrainedModel, config: Any) -> None:
+    if getattr(config, "layer_replication", None):
+        raise ValueError(
+            "layer_replication makes a deeper model of the base, which the saved adapter could not be checked against. "
+            "Leave it out."
+        )
+    if getattr(config, "trainable_token_indices", None):
+        embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()
+        if head is not None and head.weight is embeddings.weight:
+            raise ValueError(
+                "trainable_token_indices does not work where the output head shares the embeddings' weight: TRL takes the "
+                "loss from the head's own weight and bias, which PEFT's wrapper hides. Leave it out, or train all "
+                "embeddings with modules_to_save=['embed_tokens']."
+            )
 
 
 def _refuse_copies(model: nn.Module, layers: dict[str, TernaryLayer], config: Any) -> None:

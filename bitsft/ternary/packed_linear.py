@@ -257,7 +257,8 @@ class _FrozenProduct(torch.autograd.Function):
         y = product(x_i8, inverse_scale, held, scale, bias, dtype)
         ctx.save_for_backward(held, scale)
         ctx.dtypes = (x.dtype, dtype)
-        return y.reshape(*x.shape[:-1], y.shape[-1])
+        # no view of y: PEFT's AdaLoRA adds to the result in place, which autograd forbids for views made here
+        return torch.ops.aten._unsafe_view(y, (*x.shape[:-1], y.shape[-1]))
 
     @staticmethod
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:

@@ -43,7 +43,8 @@ class TernaryProduct(torch.autograd.Function):
         ctx.kernels = kernels
         ctx.dtypes = (x.dtype, weight.dtype, None if bias is None else bias.dtype, dtype)
         ctx.x_shape = x.shape
-        return y.reshape(*x.shape[:-1], codes.shape[0])
+        # no view of y: PEFT's AdaLoRA adds to the result in place, which autograd forbids for views made here
+        return torch.ops.aten._unsafe_view(y, (*x.shape[:-1], codes.shape[0]))
 
     @staticmethod
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
