@@ -74,8 +74,11 @@ def stands_over_ternary_layer(module: nn.Module) -> bool:
 
 
 def _check_merge_allowed(tuner: Any) -> None:
-    """PEFT asks it before it merges anything."""
-    if any(stands_over_ternary_layer(module) for module in tuner.modules()):
+    """PEFT asks it before it merges anything. Adapters that lie on the grid themselves (ternary_lora.py) may."""
+    if any(
+        stands_over_ternary_layer(module) and not getattr(module, "merges_exactly", False)
+        for module in tuner.modules()
+    ):
         _refuse("merge_adapter() and merge_and_unload()")
     type(tuner)._check_merge_allowed(tuner)
 
