@@ -113,9 +113,9 @@ def main() -> None:
     asked = tokenizer(splits["test"][0]["prompt"], return_tensors="pt")["input_ids"]
     said = merged.generate(asked, max_new_tokens=script.max_new_tokens)[0]
     print(f"The merged model: {tokenizer.decode(said, skip_special_tokens=True)}")
-    if push:
-        for one in (merged, tokenizer):
-            one.push_to_hub(config.hub_model_id or out.name, private=config.hub_private_repo)
+    name = config.hub_model_id or out.name
+    for one in (merged, tokenizer) if push else ():
+        one.push_to_hub(name, private=config.hub_private_repo, token=config.hub_token)
 
     for one, name in ((trainer.model, "nf4"), (str(out / "merged"), "merged")):
         how = {"model_options": {"tokenizer": tokenizer}} if name == "nf4" else {}

@@ -87,8 +87,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
         trainers.append(self)
         save_model(self, *args, **kwargs)
 
-    def push(self: Any, repo_id: str, *, private: bool | None) -> None:
-        assert private is True
+    def push(self: Any, repo_id: str, *, private: bool | None, token: str | None) -> None:
+        assert private is True and token == "hf_test"
         pushed.append((type(self).__name__, repo_id))
 
     with pytest.MonkeyPatch.context() as patch:
@@ -103,6 +103,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
             *("--gradient_accumulation_steps", 1, "--max_length", 128),
             *("--rows", 3, "--max_new_tokens", 4),
             *("--push_to_hub", True, "--hub_model_id", "me/qlora", "--hub_private_repo", True),
+            *("--hub_token", "hf_test"),
         )
     yield Trained(folder / "dense", folder / "data", folder / "out", printed, trainers[-1], pushed)
 
@@ -243,6 +244,7 @@ def test_it_speaks_and_is_pushed_merged_and_only_then(trained: Trained) -> None:
 def test_its_record_stands_beside_that_of_a_ternary_training(trained: Trained) -> None:
     run = read_run(trained.out)
     assert (run.kind, run.status, run.result["steps"]) == ("train", "finished", 4)
+    assert "hf_test" not in (trained.out / "run.json").read_text("utf-8")
     loss = run.scores["all"]["loss"]
     assert loss["before"] != loss["value"] and f"{loss['value']:.3f} after" in trained.printed
 
