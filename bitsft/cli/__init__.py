@@ -1,7 +1,7 @@
 """The `bitsft` command.
 
     bitsft data        raw files into a dataset that trains: check, clean, split, look at it
-    bitsft demo        train a small ternary model on Korean rows that ship with the package
+    bitsft demo        teach a small ternary model a task; model and Korean rows ship with the package
     bitsft compare     two models on the same rows: what got better, what got worse, and whether it can be chance
     bitsft eval        let a model answer rows, and score the answers
     bitsft export      a ternary model into the format of another runtime
@@ -69,9 +69,9 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = verbs.add_parser(
         "demo",
-        help="train a small ternary model on Korean questions; no network, no GPU, under 3 minutes",
-        description="Trains a small ternary model from nothing on Korean rows that ship with bitsft, and "
-        "shows scores and answers before and after.",
+        help="teach a small ternary model about Korean film reviews; no network, no GPU, under 3 minutes",
+        description="Teaches a small ternary model on Korean rows that ship with bitsft, and shows scores and "
+        "answers before and after.",
     )
     demo.add_argument(
         "--output-dir",
@@ -80,7 +80,14 @@ def _parser() -> argparse.ArgumentParser:
         help="where the packed model goes (default: %(default)s)",
     )
     demo.add_argument(
-        "--steps", type=int, default=None, help="optimizer steps (default: the demo's own)"
+        "--task",
+        choices=("reviews", "questions"),
+        default="reviews",
+        help="reviews: the model that ships with bitsft learns whether a film review is positive; questions: a model "
+        "with random weights learns answers to questions (default: %(default)s)",
+    )
+    demo.add_argument(
+        "--steps", type=int, default=None, help="optimizer steps (default: the task's own)"
     )
     demo.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
     demo.set_defaults(run=_demo)
@@ -137,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(parsed: argparse.Namespace) -> int:
-    from bitsft.demo import run_demo
+    from bitsft.cli.demo import run_demo
 
-    run_demo(parsed.output_dir, steps=parsed.steps, seed=parsed.seed)
+    run_demo(parsed.output_dir, task=parsed.task, steps=parsed.steps, seed=parsed.seed)
     return 0

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from importlib.resources import files
 from typing import Any
 
@@ -9,11 +10,18 @@ import pytest
 
 from bitsft.data import format_koalpaca, format_raft
 from bitsft.data.demo import SPLITS, load_demo_rows
+from bitsft.data.format import format_classification
 
 ROWS = {split: load_demo_rows(split) for split in SPLITS}
 RAFT = [split for split in SPLITS if split.endswith("_raft")]
 KOALPACA = [split for split in SPLITS if split.endswith("_koalpaca")]
-HELD_OUT = [split for split in SPLITS if split.startswith("other_")]
+REVIEWS = [split for split in SPLITS if split.endswith("_classification")]
+HELD_OUT = [split for split in (*RAFT, *KOALPACA) if split.startswith("other_")]
+FORMATTERS = {
+    "raft": (format_raft, "answer"),
+    "koalpaca": (format_koalpaca, "output"),
+    "classification": (format_classification, "label"),
+}
 
 
 def normalized(text: str) -> str:
@@ -42,6 +50,8 @@ def test_the_splits_hold_these_many_rows() -> None:
         "other_wordings_koalpaca": 63,
         "other_documents_raft": 78,
         "other_invented_raft": 60,
+        "train_classification": 3600,
+        "other_classification": 400,
     }
 
 
@@ -65,10 +75,12 @@ def test_a_row_has_the_fields_of_its_shape_and_no_others() -> None:
         assert all(set(row) - {"cot"} == raft for row in ROWS[split]), split
     for split in KOALPACA:
         assert all(set(row) == {"id", "instruction", "output"} for row in ROWS[split]), split
+    for split in REVIEWS:
+        assert all(set(row) == {"text", "label"} for row in ROWS[split]), split
 
 
 def test_ids_are_unique_over_all_splits() -> None:
-    ids = [row["id"] for rows in ROWS.values() for row in rows]
+    ids = [row["id"] for split in (*RAFT, *KOALPACA) for row in ROWS[split]]
     assert len(set(ids)) == len(ids) == 1236
 
 
@@ -128,10 +140,9 @@ def test_invented_documents_say_so_and_are_named_so() -> None:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_formatters_take_every_row(split: str) -> None:
-    format_row = format_raft if split in RAFT else format_koalpaca
+    format_row, answer = FORMATTERS[split.rpartition("_")[2]]
     for number, row in enumerate(ROWS[split]):
-        formatted = format_row(row, number)
-        assert formatted["completion"].endswith(row["answer" if split in RAFT else "output"])
+        assert str(format_row(row, number)["completion"]).endswith(row[answer])
 
 
 def test_an_invented_document_is_asked_about_once_in_training() -> None:
@@ -139,6 +150,33 @@ def test_an_invented_document_is_asked_about_once_in_training() -> None:
     assert len(invented) == len({row["oracle_context"] for row in invented}) == 360
     without_name = [row for row in invented if re.search("이 (마을|나라)", row["question"])]
     assert len(without_name) == 169
+
+
+def test_half_of_the_reviews_are_positive() -> None:
+    for split, half in (("train_classification", 1800), ("other_classification", 200)):
+        labels = Counter(row["label"] for row in ROWS[split])
+        assert labels == {"긍정": half, "부정": half}, split
+        # in no order of labels: whoever takes the first rows gets both
+        assert 35 < [row["label"] for row in ROWS[split][:100]].count("긍정") < 65, split
+
+
+def test_reviews_are_short_korean_lines() -> None:
+    for split in REVIEWS:
+        for row in ROWS[split]:
+            text = row["text"]
+            assert 10 <= len(text) <= 60 and "\n" not in text and text == text.strip(), text
+            assert len(re.findall("[가-힣 ]", text)) >= 0.75 * len(text), text
+            assert not re.search("씨발|ㅅㅂ|병신|새끼|쓰레기|존나|지랄", normalized(text)), text
+
+
+def test_no_review_is_there_twice_or_on_both_sides() -> None:
+    texts = [normalized(row["text"]) for split in REVIEWS for row in ROWS[split]]
+    assert len(set(texts)) == len(texts) == 4000
+
+
+def test_the_reviews_take_little_room() -> None:
+    sizes = [files("bitsft.data.demo").joinpath(f"{split}.jsonl").read_bytes() for split in REVIEWS]
+    assert sum(map(len, sizes)) < 400 * 1024
 
 
 def test_a_caller_may_change_the_rows() -> None:
