@@ -9,7 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bitsft.adapters import TernaryLoraConfig as TernaryLoraConfig
     from bitsft.adapters import load_adapter as load_adapter
+    from bitsft.adapters import merge_ternary_adapter as merge_ternary_adapter
     from bitsft.checkpoint import demo_model_path as demo_model_path
     from bitsft.checkpoint import load_demo_model as load_demo_model
     from bitsft.checkpoint import load_ternary as load_ternary
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from bitsft.data import token_budget as token_budget
     from bitsft.evaluation import evaluate_model as evaluate_model
     from bitsft.evaluation import load_evaluation as load_evaluation
+    from bitsft.memory import predict_memory as predict_memory
     from bitsft.metrics import GenerationMetricsCallback as GenerationMetricsCallback
     from bitsft.metrics import Score as Score
     from bitsft.metrics import bleu as bleu
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from bitsft.training import TernarySFTConfig as TernarySFTConfig
     from bitsft.training import TernarySFTTrainer as TernarySFTTrainer
     from bitsft.training import freeze_parameters as freeze_parameters
+    from bitsft.training import merge_to_ternary as merge_to_ternary
     from bitsft.training import trainable_summary as trainable_summary
 
 __version__ = "0.1.0"
@@ -55,6 +59,7 @@ _STAGE_OF = {
     "DiagnosisCallback": "training",
     "GenerationMetricsCallback": "metrics",
     "Score": "metrics",
+    "TernaryLoraConfig": "adapters",
     "TernarySFTConfig": "training",
     "TernarySFTTrainer": "training",
     "apply_patch": "patches",
@@ -77,7 +82,10 @@ _STAGE_OF = {
     "load_patch": "patches",
     "load_prepared": "data",
     "load_ternary": "checkpoint",
+    "merge_ternary_adapter": "adapters",
+    "merge_to_ternary": "training",
     "patch_checkpoint": "patches",
+    "predict_memory": "memory",
     "prepare": "data",
     "read_rows": "data",
     "replace_linear_with_bitlinear": "ternary",

@@ -37,7 +37,7 @@ class TernaryLoraConfig(PeftConfig):
 
     r: int = field(default=16, metadata={"help": "Rank of the factors."})
     strength: float = field(
-        default=1.0, metadata={"help": "Factor of the change that the factors' product makes."}
+        default=16.0, metadata={"help": "Factor of the change that the factors' product makes."}
     )
     rounding: str = field(
         default="dithered", metadata={"help": "How changes become flips: 'dithered' or 'nearest'."}
