@@ -5,7 +5,7 @@
 `latents_from_grid` gives weights whose first projection is the base's codes and γ again, so a layer that no adapter
 touches stays what it was. Where the adapter moves a weight by more than half a γ (a zero) or about one γ (the others)
 its code flips at once; what it moved by less is no longer in the forward pass, and lies nearer to its flip. So the model is not
-yet what base and adapter were together: training it brings that back (training/merge_to_ternary.py).
+yet what base and adapter were together: training it brings that back (training/merging.py).
 
 The merged weight is what PEFT itself merges into a dense copy of the layer, whatever the method (LoRA, DoRA, rsLoRA,
 LoHa, OFT, …). Dense parts come along: adapters over dense layers are merged, `modules_to_save` are taken.

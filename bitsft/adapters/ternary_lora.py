@@ -55,7 +55,9 @@ class TernaryLoraLinear(nn.Module, BaseTunerLayer):
         config: Its settings.
     """
 
-    merges_exactly = True
+    base_layer: TernaryLayer
+    active_adapters: list[str]  # a property of PEFT's; said for the type checker
+    merges_exactly = True  # adapters/lora.py asks
     adapter_layer_names = ("ternary_lora_A", "ternary_lora_B")
     other_param_names = ("r", "strength", "rounding", "factors")
 
@@ -89,8 +91,8 @@ class TernaryLoraLinear(nn.Module, BaseTunerLayer):
         self.factors[adapter_name] = config.factors  # type: ignore[assignment]
         self.ternary_lora_A[adapter_name] = nn.Parameter(torch.randn(config.r, self.in_features))
         self.ternary_lora_B[adapter_name] = nn.Parameter(torch.zeros(self.out_features, config.r))
-        self._move_adapter_to_device_of_base_layer(adapter_name)
-        self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
+        BaseTunerLayer._move_adapter_to_device_of_base_layer(self, adapter_name)
+        BaseTunerLayer.set_adapter(self, self.active_adapters, inference_mode=config.inference_mode)
 
     def ternary(self, adapter_names: list[str] | None = None) -> tuple[Tensor, Tensor]:
         """The pair that forward multiplies by: merged codes and the base's γ.
@@ -308,6 +310,6 @@ def merge_ternary_adapter(
 
 if PEFT_TYPE not in PEFT_TYPE_TO_TUNER_MAPPING:
     # register_peft_method takes only the types of PEFT's own enumeration, whose members are strings, as this is one.
-    PEFT_TYPE_TO_CONFIG_MAPPING[PEFT_TYPE] = TernaryLoraConfig  # type: ignore[index]
-    PEFT_TYPE_TO_TUNER_MAPPING[PEFT_TYPE] = TernaryLoraModel  # type: ignore[index]
-    PEFT_TYPE_TO_PREFIX_MAPPING[PEFT_TYPE] = TernaryLoraModel.prefix  # type: ignore[index]
+    PEFT_TYPE_TO_CONFIG_MAPPING[PEFT_TYPE] = TernaryLoraConfig
+    PEFT_TYPE_TO_TUNER_MAPPING[PEFT_TYPE] = TernaryLoraModel
+    PEFT_TYPE_TO_PREFIX_MAPPING[PEFT_TYPE] = TernaryLoraModel.prefix
