@@ -49,6 +49,7 @@ def load_adapter(
 
     Raises:
         FileNotFoundError: No such folder or Hub model, or no adapter in it.
+        TypeError: `base` is none of these.
         ValueError: The base is not the one that the adapter was trained on; `ternary_base.json` is missing or damaged; the
             adapter's name is taken; options for loading with a model that is loaded already.
     """
@@ -66,6 +67,10 @@ def load_adapter(
                 f"{', '.join(load_options)}: options for loading, but the base is a model already. Leave them out, or pass "
                 "the base's path."
             )
+    elif base is not None and not isinstance(base, str | os.PathLike):
+        raise TypeError(
+            f"base is a {type(base).__name__}; pass a transformers model, a path or None."
+        )
     else:
         where = base_path(folder) if base is None else base
         base = load_ternary(where, **_as_trained(where, needed, load_options))
