@@ -20,19 +20,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bitsft.demo import _rows
 
 from bitsft import (
     TernarySFTConfig,
     TernarySFTTrainer,
     demo_model_path,
     diff_checkpoints,
+    format_koalpaca,
+    format_rows,
     load_demo_model,
     patch_checkpoint,
 )
+from bitsft.data.demo import load_demo_rows
 from bitsft.ternary import ternary_layers
 
-RUNS = ((1e-3, False), (3e-3, True), (5e-3, True), (1e-2, False))
+RUNS = ((1e-3, False), (3e-3, True), (1e-2, False))
 
 
 def main() -> None:
@@ -104,7 +106,7 @@ def tune(rate: float, frozen: bool, steps: int, folder: Path) -> tuple[Path, int
         report_to="none",
         disable_tqdm=True,
     )
-    rows = _rows("train_raft", "train_koalpaca")
+    rows = format_rows(load_demo_rows("train_koalpaca"), format_koalpaca, strict=True).dataset
     trainer = TernarySFTTrainer(model, config, train_dataset=rows, processing_class=tokenizer)
     trainer.train()
     trainer.save_model()

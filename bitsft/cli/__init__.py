@@ -3,8 +3,11 @@
     bitsft data        raw files into a dataset that trains: check, clean, split, look at it
     bitsft demo        teach a small ternary model a task; model and Korean rows ship with the package
     bitsft compare     two models on the same rows: what got better, what got worse, and whether it can be chance
+    bitsft diff        what a fine-tuning changed in a ternary model, as a small file
     bitsft eval        let a model answer rows, and score the answers
     bitsft export      a ternary model into the format of another runtime
+    bitsft patch       a base and such a file make the fine-tuned model again, bit for bit
+    bitsft memory      how much memory a training will need, before anything is loaded
     bitsft runs        the trainings and evaluations that were recorded: list, compare, repeat
     bitsft verify      whether two forms of a model compute the same
     bitsft --version
@@ -26,6 +29,8 @@ from bitsft.cli.data import add_data_arguments
 from bitsft.cli.data.wording import OptionsFormatter, in_options
 from bitsft.cli.eval import add_eval_arguments
 from bitsft.cli.export import add_export_arguments
+from bitsft.cli.memory import add_memory_arguments
+from bitsft.cli.patch import add_diff_arguments, add_patch_arguments
 from bitsft.cli.runs import add_runs_arguments
 from bitsft.cli.verify import add_verify_arguments
 
@@ -108,6 +113,14 @@ def _parser() -> argparse.ArgumentParser:
             "differences with intervals and a paired test, the rows that changed most, and a report to look at.",
         )
     )
+    add_diff_arguments(
+        verbs.add_parser(
+            "diff",
+            help="write what a fine-tuning changed in a ternary model as a small file",
+            description="Compares two checkpoint folders byte for byte, and writes the codes that flipped, the new scales and "
+            "what else changed. `bitsft patch` makes the tuned folder from it again.",
+        )
+    )
     add_eval_arguments(
         verbs.add_parser(
             "eval",
@@ -122,6 +135,22 @@ def _parser() -> argparse.ArgumentParser:
             help="write a ternary model in the format of transformers, llama.cpp, bitnet.cpp, vLLM, ...",
             description="Writes a ternary model in the format of another runtime. Nothing is lost silently: "
             "what a format cannot hold is refused before the first file is written.",
+        )
+    )
+    add_patch_arguments(
+        verbs.add_parser(
+            "patch",
+            help="make a fine-tuned model from its base and what `bitsft diff` wrote",
+            description="Restores the tuned folder, every file equal to the original. A wrong base or a damaged patch is "
+            "refused, and nothing is written.",
+        )
+    )
+    add_memory_arguments(
+        verbs.add_parser(
+            "memory",
+            help="how much memory a training will need, by part, before anything is loaded",
+            description="Predicts the peak memory of a training from config.json alone; without --method, of all "
+            "methods side by side. Exit status with --device-memory and --method: 0 it fits, 3 it does not.",
         )
     )
     add_runs_arguments(

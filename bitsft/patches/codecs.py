@@ -3,7 +3,7 @@
 raw       as they are
 zlib      RFC 1950, level 6; of planes also with Huffman coding alone, which decodes in the same way
 zlib-base RFC 1950 with the last 32768 bytes of the base's file of the same name as its dictionary
-xz        the .xz format, preset 6
+xz        the .xz format, LZMA2 of preset 6
 """
 
 import lzma
@@ -30,7 +30,9 @@ def compress(data: bytes, kind: Literal["plane", "file"], base: bytes = b"") -> 
         huffman = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_HUFFMAN_ONLY)
         found.append(("zlib", huffman.compress(data) + huffman.flush()))
     elif len(data) <= _LONGEST_FOR_XZ:
-        found.append(("xz", lzma.compress(data, preset=6)))
+        window = max(4096, len(data))  # the preset's own would take 90 MB for each little file
+        chain = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": window}]
+        found.append(("xz", lzma.compress(data, filters=chain)))
     if base:
         against = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, 9, zdict=base[-_WINDOW:])
         found.append(("zlib-base", against.compress(data) + against.flush()))
