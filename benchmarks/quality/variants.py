@@ -161,29 +161,26 @@ def _always() -> Iterator[Variant]:
     )
 
 
-def _latent_free(level: int) -> Variant:
-    # What needs latents stays at its neutral value; of the recipe the distillation remains.
+def _latent_free(level: int) -> Iterator[Variant]:
+    # What needs latents stays at its neutral value; of the recipe its distillation and its start remain.
     options = {**RECIPE_DISTILLATION, "projection": "stochastic"}
-    return Variant(
-        "latent_free",
-        "latent-free, with the teacher",
-        "latent_free",
-        options,
-        teacher=True,
-        level=level,
+    made = Variant("latent_free", "latent-free", "latent_free", options, teacher=True, level=level)
+    yield replace(made, label="latent-free recipe", start=RECIPE_START)
+    yield replace(
+        made, name="latent_free_from_base", label="latent-free recipe, from the base", level=2
     )
 
 
 def task_variants() -> list[Variant]:
     """Of the tasks: few, as each run costs minutes."""
     twice = Variant("straight_through_twice", "straight-through, twice the steps", steps=2, level=2)
-    return [*_always(), _latent_free(0), twice]
+    return [*_always(), *_latent_free(0), twice]
 
 
 def text_variants() -> list[Variant]:
     """Of the text: each ingredient added to straight-through, and added to or removed from the recipe."""
     recipe = _recipe_options()
-    found = [*_always(), _latent_free(1)]
+    found = [*_always(), *_latent_free(1)]
     found.append(
         Variant(
             "straight_through_from_teacher",
@@ -194,7 +191,7 @@ def text_variants() -> list[Variant]:
     found.append(
         Variant(
             "latent_free_alone",
-            "latent-free, without a teacher",
+            "latent-free, from the base, without a teacher",
             "latent_free",
             {"projection": "stochastic"},
         )
