@@ -1,17 +1,23 @@
 """The demo's rows: counted, well formed, and nothing that is asked at the end is taught before."""
 
+import json
 import re
+import subprocess
+import sys
 import unicodedata
 from collections import Counter
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
+from datasets import Dataset
 
 from bitsft.data import format_koalpaca, format_raft
 from bitsft.data.demo import SPLITS, load_demo_rows
 from bitsft.data.format import format_classification
 
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "data" / "demo_reviews.py"
 ROWS = {split: load_demo_rows(split) for split in SPLITS}
 RAFT = [split for split in SPLITS if split.endswith("_raft")]
 KOALPACA = [split for split in SPLITS if split.endswith("_koalpaca")]
@@ -172,6 +178,39 @@ def test_reviews_are_short_korean_lines() -> None:
 def test_no_review_is_there_twice_or_on_both_sides() -> None:
     texts = [normalized(row["text"]) for split in REVIEWS for row in ROWS[split]]
     assert len(set(texts)) == len(texts) == 4000
+
+
+def test_how_the_sample_is_made(tmp_path: Path) -> None:
+    """Too short, unfit (also with dots between), Latin, read by the model, held out already: none of these is taken."""
+    held_out = [("정말 재미있는 영화였어요", 1), ("시간이 아까운 영화였어요", 0), ("짧다", 1)]
+    train = [
+        ("정말 재미있는 영화였어요!", 1),
+        ("ㅅ.ㅂ 무슨 영화가 이런지", 0),
+        ("What a film, 좋아요", 1),
+        ("많이들 그렇게 썼던 한마디", 1),
+        ("또 보고   싶은 영화입니다ㅋㅋㅋㅋㅋㅋ", 1),
+        ("두 번은 못 볼 영화입니다", 0),
+    ]
+    for name, rows in (("test", held_out), ("train", train)):
+        lines = [json.dumps({"document": text, "label": label}) + "\n" for text, label in rows]
+        (tmp_path / f"sentiment_{name}.jsonl").write_text("".join(lines), "utf-8")
+    read = Dataset.from_dict({"document": ["많이들 그렇게 썼던 한마디.", None]})
+    read.to_parquet(str(tmp_path / "reviews.parquet"))
+    command = [sys.executable, str(SCRIPT), "--nsmc", str(tmp_path), "--out", str(tmp_path)]
+    subprocess.run([*command, "--train", "1", "--held-out", "1"], check=True)
+
+    def sample(split: str) -> set[tuple[str, str]]:
+        lines = (tmp_path / f"{split}.jsonl").read_text("utf-8").splitlines()
+        return {(row["text"], row["label"]) for row in map(json.loads, lines)}
+
+    assert sample("other_classification") == {(held_out[0][0], "긍정"), (held_out[1][0], "부정")}
+    assert sample("train_classification") == {
+        ("또 보고 싶은 영화입니다ㅋㅋㅋ", "긍정"),
+        ("두 번은 못 볼 영화입니다", "부정"),
+    }
+    more = subprocess.run([*command, "--train", "2"], capture_output=True, text=True)
+    assert more.returncode == 1
+    assert "too few reviews: {'부정': 199, '긍정': 199} are missing" in more.stderr
 
 
 def test_the_reviews_take_little_room() -> None:
