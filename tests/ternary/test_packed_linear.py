@@ -117,6 +117,7 @@ def test_blocks_of_packed_rows_give_the_bits_of_the_reference(
     tokens: int, granularity: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blocked, "BLOCK_ELEMENTS", 1)
+    monkeypatch.setattr(blocked, "CODES_OF_A_BLOCK", 1)
     torch.manual_seed(0)
     codes = torch.randint(-1, 2, (100, 48), dtype=torch.int8)
     scale = torch.tensor(0.3) if granularity == "tensor" else torch.rand(100, 1) + 0.1
@@ -177,7 +178,7 @@ def test_any_shape_has_one_result_in_either_form(
 def test_blocks_of_columns_give_the_gradient_of_the_reference(
     granularity: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocked, "BLOCK_ELEMENTS", 1)  # 32 columns at a time
+    monkeypatch.setattr(blocked, "CODES_OF_A_BLOCK", 1)  # 32 columns at a time
     torch.manual_seed(0)
     codes = torch.randint(-1, 2, (40, 100), dtype=torch.int8)
     scale = torch.tensor(0.3) if granularity == "tensor" else torch.rand(40, 1) + 0.1
