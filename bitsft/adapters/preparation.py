@@ -12,7 +12,7 @@ parameter (`target_parameters`), or train biases of packed layers, which have no
 import copy
 from typing import Any, NoReturn
 
-from peft import PeftConfig, PeftModel
+from peft import PeftConfig, PeftModel, PeftType
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 from torch import nn
 from transformers import PreTrainedModel
@@ -83,6 +83,11 @@ def check_model_can_train(model: nn.Module, *, with_adapters: bool) -> None:
             "weights that can be trained. Train adapters over it (peft_config=LoraConfig(…)), or load it with "
             "load_ternary(path)."
         )
+
+
+def allows_checkpointing(config: PeftConfig | None) -> bool:
+    """Whether gradient checkpointing works with a config: prefixes live in the cache, which it turns off."""
+    return config is None or config.peft_type != PeftType.PREFIX_TUNING
 
 
 def stays_as_it_is(model: nn.Module, *, with_adapters: bool) -> bool:

@@ -6,6 +6,7 @@
 | a folder in full precision                             | itself; with `ternary=True` what `load_ternary` does |
 | a folder in bitsandbytes' 4 or 8 bits                  | itself; its layers compute in bfloat16 or float16    |
 | a folder with adapter_config.json (PEFT)               | its base by these rules, and the adapter over it    |
+| the same with ternary_base.json                        | `load_adapter`: its ternary base, packed and checked |
 | what is no folder and looks like `owner/name`          | fetched from the Hub, then as above                 |
 | a model in memory                                      | itself                                              |
 
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 _TOKENIZER_FILES = ("tokeniz*", "vocab*", "merges*", "*.model", "*.tiktoken")
 
 ADAPTER = "adapter_config.json"
+TERNARY_BASE = "ternary_base.json"  # written by TernarySFTTrainer (bitsft/adapters)
 _FETCHED = ("*.jinja", "*.model", "*.txt", "adapter_model.safetensors")
 
 
@@ -97,11 +99,15 @@ def load_model(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if dtype is None:
         dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
-    loaded = _load(base or folder, ternary, dtype, device, trust_remote_code)
-    kind = _kind(loaded)
-    if base is not None:
-        loaded = _with_adapter(loaded, folder, base, kind)
-        kind += " + adapter"
+    if base is not None and (folder / TERNARY_BASE).is_file():
+        loaded = _over_ternary_base(folder, base, dtype, device, trust_remote_code)
+        kind = "ternary + adapter"
+    else:
+        loaded = _load(base or folder, ternary, dtype, device, trust_remote_code)
+        kind = _kind(loaded)
+        if base is not None:
+            loaded = _with_adapter(loaded, folder, base, kind)
+            kind += " + adapter"
     source: Any = tokenizer
     if source is None:
         source = folder if base is None or (folder / "tokenizer_config.json").is_file() else base
@@ -265,6 +271,16 @@ def _load(folder: Path, ternary: bool, dtype: Any, device: str, trust_remote_cod
 def _is_bitsandbytes(config: Mapping[str, Any]) -> bool:
     quantization = config.get("quantization_config")
     return isinstance(quantization, dict) and quantization.get("quant_method") == "bitsandbytes"
+
+
+def _over_ternary_base(
+    folder: Path, base: Path, dtype: Any, device: str, trust_remote_code: bool
+) -> Any:
+    """An adapter that says which ternary base it belongs on: that is loaded packed, and checked."""
+    from bitsft.adapters import load_adapter
+
+    model = load_adapter(base, folder, dtype=dtype, trust_remote_code=trust_remote_code)
+    return model.to(device)
 
 
 def _with_adapter(model: Any, folder: Path, base: Path, kind: str) -> Any:

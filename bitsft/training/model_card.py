@@ -123,11 +123,10 @@ def _loading(model: nn.Module, path: str) -> str:
             "a machine without a C++ compiler set `TORCHDYNAMO_DISABLE=1`."
         )
     return (
-        "The adapter belongs on the ternary base that it was trained on:\n\n"
-        "```python\nfrom bitsft import replace_linear_with_bitlinear\nfrom peft import PeftModel\n"
-        "from transformers import AutoModelForCausalLM\n\n"
-        'base = replace_linear_with_bitlinear(AutoModelForCausalLM.from_pretrained("path/to/base"))\n'
-        f'model = PeftModel.from_pretrained(base, "{path}")\n```\n\n'
+        "The adapter belongs on the ternary base that it was trained on, which is loaded packed and checked "
+        "(`ternary_base.json`):\n\n"
+        "```python\nfrom bitsft import load_adapter\n\n"
+        f'model = load_adapter("path/to/base", "{path}")\n```\n\n'
         "Do not merge it into the base: rounding the sum again would lose most of the adapter."
     )
 

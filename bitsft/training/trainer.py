@@ -38,7 +38,12 @@ from transformers.trainer_utils import EvalLoopOutput, TrainOutput
 from trl.trainer.utils import get_config_model_id
 
 from bitsft.adapters.lora import refuse_merging
-from bitsft.adapters.preparation import check_model_can_train, prepare_adapters, stays_as_it_is
+from bitsft.adapters.preparation import (
+    allows_checkpointing,
+    check_model_can_train,
+    prepare_adapters,
+    stays_as_it_is,
+)
 from bitsft.checkpoint.packed import check_packable
 from bitsft.data.budget import token_budget
 from bitsft.metrics.callback import GenerationMetricsCallback
@@ -190,6 +195,12 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
             peft_config = prepare_adapters(
                 model, peft_config, keep_latent_weights=args.keep_latent_weights
             )
+            if args.gradient_checkpointing and not allows_checkpointing(peft_config):
+                logger.warning(
+                    "gradient_checkpointing is off: prefix tuning does not work with it."
+                )
+                args = copy.copy(args)
+                args.gradient_checkpointing = args.activation_checkpointing = False
         super().__init__(
             model=model,
             args=args,

@@ -16,9 +16,11 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from bitsft import replace_linear_with_bitlinear, save_ternary
+from bitsft import load_ternary, replace_linear_with_bitlinear, save_ternary
+from bitsft.adapters.base_identity import base_of_model, write_base
 from bitsft.evaluation.models import has_ternary_layers, load_model
 from bitsft.scratch import new_llama
+from bitsft.ternary.packed_linear import PackedLinear158, layers_with_codes
 
 
 def logits(model: torch.nn.Module) -> torch.Tensor:
@@ -89,6 +91,26 @@ def test_an_adapter_over_its_base(
     assert torch.equal(logits(loaded.model), expected)
     assert loaded.tokenizer.get_vocab() == load_model(folder).tokenizer.get_vocab()
     assert loaded.identity != load_model(folder).identity
+
+
+def test_an_adapter_that_names_its_ternary_base(
+    model_folder: Path, packed_folder: Path, tmp_path: Path
+) -> None:
+    expected = adapter_over(packed_folder, tmp_path / "adapter")
+    write_base(base_of_model(load_ternary(packed_folder)), tmp_path / "adapter")
+    loaded = load_model(tmp_path / "adapter")
+    layers = layers_with_codes(loaded.model).values()
+    assert loaded.kind == "ternary + adapter"
+    assert len(layers) == 14 and all(isinstance(layer, PackedLinear158) for layer in layers)
+    assert torch.equal(logits(loaded.model), expected)
+    config = tmp_path / "adapter" / "adapter_config.json"
+    other = load_ternary(packed_folder)
+    with torch.no_grad():
+        other.model.layers[0].mlp.up_proj.weight.neg_()
+    save_ternary(other, tmp_path / "other")
+    config.write_text(config.read_text().replace(str(packed_folder), str(tmp_path / "other")))
+    with pytest.raises(ValueError, match="have other codes"):
+        load_model(tmp_path / "adapter")
 
 
 def test_an_adapter_whose_base_is_gone(model_folder: Path, tmp_path: Path) -> None:

@@ -157,6 +157,14 @@ def test_with_the_trainer_s_options(
     assert ternary_base_identity(trainer.model) == ternary_base_identity(base)
 
 
+def test_prefix_tuning_turns_gradient_checkpointing_off(
+    base: Path, make_trainer: MakeTrainer, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainer = trained(make_trainer, base, CONFIGS["prefix"], gradient_checkpointing=True)
+    assert trainer.args.gradient_checkpointing is False
+    assert "prefix tuning does not work with it" in caplog.text
+
+
 def test_resume_is_exact(base: Path, make_trainer: MakeTrainer, tmp_path: Path) -> None:
     settings = {"save_strategy": "steps", "save_steps": 2, "max_steps": 4}
     config = lora(lora_dropout=0.1)
