@@ -55,6 +55,8 @@ def latents_with_adapter(model: PeftModel) -> PreTrainedModel:
     student: PreTrainedModel = tuner._unload_and_optionally_merge(
         merge=True, adapter_names=tuner.active_adapters
     )
+    # TRL's fused head sits in the instance, as a function that calls the model it was made for: the teacher.
+    vars(student).pop("forward", None)
     for layer_name, layer in student.named_modules():
         if isinstance(layer, BitLinear158):
             layer.full_name = layer_name

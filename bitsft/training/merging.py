@@ -98,6 +98,7 @@ def merge_to_ternary(
         )
         trainer.train()
     merged: PreTrainedModel = trainer.model
+    vars(merged).pop("forward", None)  # TRL's fused head: a copy of the model would call this one
     return merged.eval()
 
 

@@ -19,7 +19,7 @@ from bitsft.ternary.packed_linear import pack_model
 from bitsft.ternary.replace import replace_linear_with_bitlinear
 from bitsft.training import TernarySFTConfig
 from bitsft.training.merging import default_merge_config, merge_to_ternary
-from tests.training.conftest import number_rows
+from tests.training.conftest import MakeTrainer, number_rows
 
 
 def adapted(model: LlamaForCausalLM) -> Any:
@@ -85,6 +85,31 @@ def test_the_merged_model_comes_nearer_to_the_adapter(
     again = load_ternary(tmp_path / "merged")
     with torch.no_grad():
         torch.testing.assert_close(again(input_ids=ids).logits, merged(input_ids=ids).logits)
+
+
+def test_what_a_trainer_leaves_on_the_model_does_not_stand_in_for_the_merged_one(
+    make_trainer: MakeTrainer, tiny_llama: LlamaForCausalLM, tiny_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    config = LoraConfig(target_modules="all-linear", r=4, lora_alpha=64)
+    trainer = make_trainer(
+        replace_linear_with_bitlinear(tiny_llama), trainer={"peft_config": config}, max_steps=8
+    )
+    trainer.train()
+    model = trainer.model.eval()
+    ids = torch.tensor([tiny_tokenizer("### 질문: 3 다음 수는?").input_ids])
+    start = latents_with_adapter(model)
+    assert divergence(start, model, ids) > 1e-6  # it is rounded
+    with torch.no_grad():
+        start.get_output_embeddings().weight.zero_()
+        assert not bool(start(input_ids=ids).logits.any())
+    args = default_merge_config("unused")
+    args.max_steps = 1
+    merged = merge_to_ternary(model, number_rows(2), args, processing_class=tiny_tokenizer)
+    again = copy.deepcopy(merged)
+    with torch.no_grad():
+        again.get_output_embeddings().weight.zero_()
+        assert not bool(again(input_ids=ids).logits.any())
+        assert bool(merged(input_ids=ids).logits.any())
 
 
 def test_without_arguments_it_trains_one_epoch_and_writes_nothing(
