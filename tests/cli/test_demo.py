@@ -78,7 +78,8 @@ def test_the_reviews_start_from_the_model_that_ships(
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert given["tokenizer"].get_vocab() == tokenizer.get_vocab()
     assert (given["max_steps"], given["warmup_steps"], given["seed"]) == (200, 20, 3)
-    assert given["train_sampling_strategy"] == "group_by_length"
+    # the option's name in transformers 5.2 and later, and before
+    assert given.get("train_sampling_strategy") == "group_by_length" or given["group_by_length"]
     assert given["train"][0] == {
         "prompt": "### 질문: 권력위에 선 인간, 오만함 아래 선 인간\n\n### 답변:",
         "completion": " 긍정",
