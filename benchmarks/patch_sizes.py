@@ -2,8 +2,8 @@
 
     python benchmarks/patch_sizes.py                  # a few minutes on one core; writes benchmarks/patch_sizes.json
 
-The model that ships with bitsft is fine-tuned on the demo's rows at several learning rates, once with everything trained
-and once with the embeddings (which are its head, too) frozen. Of each result: the share of codes that flipped, the bytes of
+The model that ships with bitsft is fine-tuned on the demo's rows at several learning rates, with everything trained or with the
+embeddings (which are its head, too) frozen. Of each result: the share of codes that flipped, the bytes of
 the patch and of its parts, the least that flips of this share need (H(p) bits a code and one a flip), and what else could be
 sent instead: the packed model; a LoRA adapter of rank 16 on all linear layers in float32; `xz -9` and `zstd -19 --patch-from` of
 the weights, where these programs are installed.

@@ -153,7 +153,7 @@ def _dense_changes(side: Side, model: nn.Module, *, everything: bool) -> list[Ch
                 "was; use `bitsft patch` on its folder."
             )
         tensor, dtype = tensors[name], DTYPES[dtype_name]
-        stored = tensor.to("cpu", dtype)
+        stored = tensor.to("cpu", dtype, copy=True)  # what an interrupt is taken back to
         if not torch.equal(stored.to(tensor.dtype), tensor.cpu()):
             raise ValueError(
                 f"{name} is {tensor.dtype} in this model and {dtype} in the files, which does not hold its values: it was "
