@@ -335,7 +335,7 @@ def _no_weights(folder: Path, shards: list[str]) -> FileNotFoundError:
             "where the shards came from."
         )
     if "adapter_config.json" in found:
-        start += ": it is a PEFT adapter. Load its base model, then PeftModel.from_pretrained(base, folder)"
+        start += ": it is a PEFT adapter. Call bitsft.load_adapter(base, folder), or load its base model and PeftModel.from_pretrained(base, folder)"
     if pickles:
         return FileNotFoundError(
             f"{start}, but {pickles[0]}: pickle files can run code when they are opened, so bitsft does not. Convert "
