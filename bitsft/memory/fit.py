@@ -1,6 +1,7 @@
 """The largest batch or length whose training fits into so much memory.
 
-Both are found by bisection over forecasts from two traces (`Predictor.rough_forecast`): memory grows with either.
+Both are found by bisection over forecasts from two traces (`Predictor.rough_forecast`): memory grows with
+either. What is found is traced itself, and made smaller by twentieths until it fits.
 """
 
 import re
@@ -49,7 +50,7 @@ def largest_that_fits(
         options: Further arguments of `predict_memory`.
 
     Returns:
-        `(batch_size, length)`: the largest batch at this length and the largest length (a multiple of 64) at this batch; 0 where
+        `(batch_size, length)`: about the largest batch at this length and the largest length (a multiple of 64) at this batch; 0 where
         not even the smallest fits. At most 1,024 rows and 131,072 tokens are looked at.
     """
 
@@ -58,8 +59,15 @@ def largest_that_fits(
     def fits(batch_size: int, length: int) -> bool:
         return predictor.rough_forecast(batch_size, length).total <= device_memory
 
+    def really_fits(batch_size: int, length: int) -> bool:
+        return predictor.forecast(batch_size, length).total <= device_memory
+
     batch = _largest(lambda rows: fits(rows, length), LARGEST_BATCH)
+    while batch and not really_fits(batch, length):
+        batch -= max(1, batch // 20)
     blocks = _largest(lambda number: fits(batch_size, 64 * number), LONGEST // 64)
+    while blocks and not really_fits(batch_size, 64 * blocks):
+        blocks -= max(1, blocks // 20)
     return batch, 64 * blocks
 
 

@@ -279,5 +279,7 @@ def read_config(model: Any, trust_remote_code: bool) -> tuple[PreTrainedConfig, 
         model = model.config
     if isinstance(model, PreTrainedConfig):
         return model, model.name_or_path or model.model_type
+    if os.path.isdir(model) and not os.path.isfile(os.path.join(model, "config.json")):
+        raise FileNotFoundError(f"{os.fspath(model)} has no config.json; pass a model's folder.")
     config = AutoConfig.from_pretrained(model, trust_remote_code=trust_remote_code)
     return config, os.fspath(model)

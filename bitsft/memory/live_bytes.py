@@ -78,7 +78,7 @@ def without_memory_(model: nn.Module) -> None:
             made[id(tensor)] = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
         return made[id(tensor)]
 
-    originals = []  # alive until the end, so that an id stays one tensor's
+    originals: list[Tensor] = []  # alive until the end, so that an id stays one tensor's
     for module in model.modules():
         for name, parameter in list(module.named_parameters(recurse=False, remove_duplicate=False)):
             originals.append(parameter)

@@ -1,0 +1,52 @@
+import pytest
+from transformers import LlamaConfig
+
+from bitsft.memory.fit import bytes_of, largest_that_fits
+from bitsft.memory.forecast import RUNTIME_BYTES, Predictor
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("8G", 8 * 1024**3),
+        ("8GiB", 8 * 1024**3),
+        ("1.5g", 1_610_612_736),
+        ("500M", 524_288_000),
+        ("77", 77),
+    ],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert bytes_of(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "G", "8 apples", "-8G", "0"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a size"):
+        bytes_of(text)
+
+
+def test_what_is_found_fits_and_much_more_does_not(small_config: LlamaConfig) -> None:
+    room = RUNTIME_BYTES["cpu"] + 60_000_000
+    batch, length = largest_that_fits(small_config, "lora-packed", room, batch_size=2, length=128)
+    predictor = Predictor(small_config, "lora-packed")
+    assert batch > 2
+    assert predictor.forecast(batch, 128).total <= room
+    assert predictor.forecast(2 * batch, 128).total > room
+    assert length > 128
+    assert length % 64 == 0
+    assert predictor.forecast(2, length).total <= room
+    assert predictor.forecast(2, 2 * length).total > room
+
+
+def test_nothing_fits(small_config: LlamaConfig) -> None:
+    assert largest_that_fits(small_config, "latent", 1000) == (0, 0)
+
+
+def test_rough_forecasts_are_near_the_traced_ones(small_config: LlamaConfig) -> None:
+    predictor = Predictor(small_config, "lora-packed")
+    for batch, length in ((2, 512), (4, 1024)):
+        rough, traced = (
+            forecast(batch, length).peak
+            for forecast in (predictor.rough_forecast, predictor.forecast)
+        )
+        assert rough == pytest.approx(traced, rel=0.15)
