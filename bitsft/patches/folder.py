@@ -12,7 +12,7 @@ from bitsft.checkpoint.files import DTYPES, CheckpointFiles, open_checkpoint
 DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 SHORT_HASH = 32
 """Hexadecimal digits of a dense tensor's hash in a patch."""
-_BLOCK = 1 << 22
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)

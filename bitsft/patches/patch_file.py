@@ -54,7 +54,7 @@ from bitsft.data.common.atomic import atomic_path
 SECTIONS = ("manifest", "flips", "differences", "files")
 FORMAT, VERSION = "bitsft-patch", "1"
 _IN_MEMORY = 64 << 20
-_BLOCK = 1 << 22
+_BLOCK = 1 << 20
 _LARGEST_MANIFEST = 1 << 30
 
 
