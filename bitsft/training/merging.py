@@ -1,10 +1,9 @@
 """`merge_to_ternary`: adapters over a ternary base become part of it, by a short training.
 
-Rounding base + adapter to the grid loses most of what the adapter learned: it moves few weights across a rounding threshold.
-Here the merged weights are where latents start from (adapters/latents.py), and the unmerged model is the teacher
-of a short distillation, so that the codes that flip make up for those that cannot.
+Base and adapter are first rounded together, dithered (adapters/dithered_merge.py): the adapter is there on average, and
+noise with it. From there the model is trained for a short time, with the unmerged model as teacher.
 
-    student    latents = latents from the base's grid + adapter, all parameters trained
+    student    the rounded model, all parameters trained
     teacher    base + adapter, as it is
     loss       (1 - w)·cross-entropy + w·divergence from the teacher, at temperature 1
 
@@ -23,7 +22,7 @@ from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin, TrainingArguments
 
-from bitsft.adapters.latents import latents_with_adapter
+from bitsft.adapters.dithered_merge import dithered_merge
 from bitsft.training.config import TernarySFTConfig
 from bitsft.training.trainer import TernarySFTTrainer
 
@@ -86,7 +85,7 @@ def merge_to_ternary(
             f"merge_to_ternary sets {', '.join(sorted(taken))} itself: the student is the merged model, the teacher the "
             "unmerged one. Leave it out."
         )
-    student = latents_with_adapter(peft_model)
+    student = dithered_merge(peft_model)
     with tempfile.TemporaryDirectory() as folder, _put_back(peft_model):
         trainer = TernarySFTTrainer(
             student,

@@ -11,7 +11,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from bitsft.adapters.latents import latents_with_adapter
+from bitsft.adapters.dithered_merge import dithered_merge
 from bitsft.adapters.preparation import prepare_adapters
 from bitsft.checkpoint import load_ternary, save_ternary
 from bitsft.ternary.linear import ternary_layers
@@ -79,7 +79,7 @@ def test_the_merged_model_comes_nearer_to_the_adapter(
 
     model.eval()
     ids = torch.tensor([tiny_tokenizer(row["text"]).input_ids[:12] for row in rows])
-    at_start = divergence(latents_with_adapter(model), model, ids)
+    at_start = divergence(dithered_merge(model), model, ids)
     assert divergence(merged, model, ids) < 0.5 * at_start
     save_ternary(merged, tmp_path / "merged")
     again = load_ternary(tmp_path / "merged")
@@ -97,7 +97,7 @@ def test_what_a_trainer_leaves_on_the_model_does_not_stand_in_for_the_merged_one
     trainer.train()
     model = trainer.model.eval()
     ids = torch.tensor([tiny_tokenizer("### 질문: 3 다음 수는?").input_ids])
-    start = latents_with_adapter(model)
+    start = dithered_merge(model)
     assert divergence(start, model, ids) > 1e-6  # it is rounded
     with torch.no_grad():
         start.get_output_embeddings().weight.zero_()
