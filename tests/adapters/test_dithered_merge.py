@@ -104,8 +104,9 @@ def test_dense_parts_come_along() -> None:
 def test_other_methods_of_peft_merge_as_well(tiny_llama: LlamaForCausalLM) -> None:
     model = adapted(LoHaConfig(target_modules=["up_proj"], r=2), "latent", base=tiny_llama)
     tuner_layer = model.base_model.model.model.layers[0].mlp.up_proj
-    for parameter in tuner_layer.parameters():
-        parameter.data.fill_(0.15)
+    for name, parameter in tuner_layer.named_parameters():
+        if name.startswith("hada_"):
+            parameter.data.fill_(0.15)
     delta = tuner_layer.get_delta_weight("default").detach()
     codes, scale = tuner_layer.base_layer.ternary()
     layer = dithered_merge(model).model.layers[0].mlp.up_proj

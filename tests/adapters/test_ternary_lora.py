@@ -12,6 +12,7 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
+from bitsft.adapters.load import load_adapter
 from bitsft.adapters.ternary_lora import TernaryLoraLinear, merge_ternary_adapter
 from bitsft.adapters.ternary_lora_config import TernaryLoraConfig
 from bitsft.checkpoint import load_ternary, save_ternary
@@ -197,6 +198,29 @@ def test_a_saved_adapter_loads_again(
     loaded = PeftModel.from_pretrained(again, tmp_path).eval()
     assert isinstance(loaded.peft_config["default"], TernaryLoraConfig)
     assert torch.equal(logits(loaded), logits(model))
+
+
+def test_what_the_trainer_saves_loads_onto_its_base_only(
+    make_trainer: MakeTrainer, tiny_tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    base = ternary_model("llama", "packed", tiny_tokenizer)
+    save_ternary(base, tmp_path / "base")
+    trainer = make_trainer(
+        base,
+        trainer={"peft_config": TernaryLoraConfig(r=4)},
+        max_steps=3,
+        learning_rate=2e-2,
+        output_dir=str(tmp_path / "adapter"),
+    )
+    trainer.train()
+    trainer.save_model()
+    trained = logits(trainer.model.eval())
+    loaded = load_adapter(tmp_path / "base", tmp_path / "adapter")
+    assert torch.equal(logits(loaded), trained)
+    merged = merge_ternary_adapter(loaded)
+    assert torch.equal(logits(merged), trained)
+    with pytest.raises(ValueError, match="base"):
+        load_adapter(merged, tmp_path / "adapter")  # its codes are others now
 
 
 def test_a_peft_that_does_not_know_it_refuses_it(
