@@ -28,7 +28,7 @@ from bitsft.runs.settings import changed_fields, plain
 from bitsft.ternary.packed_linear import layers_with_codes
 from bitsft.training.config import TernarySFTConfig
 from bitsft.training.run_scores import evaluation_scores
-from bitsft.training.trainable_summary import trainable_summary
+from bitsft.training.trainable_table import trainable_summary
 
 logger = logging.getLogger(__name__)
 

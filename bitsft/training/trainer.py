@@ -74,7 +74,7 @@ from bitsft.training.saving import PackedSaving
 from bitsft.training.stabilisers import check_stabilisers_fit
 from bitsft.training.stabilisers.bema import check_bema_fits, pack_bema
 from bitsft.training.sub_norms import calibrate_on_dataset, with_sub_norms
-from bitsft.training.trainable_summary import name_of_optimizer, show_trainable_summary
+from bitsft.training.trainable_table import name_of_optimizer, show_trainable_summary
 
 if TYPE_CHECKING:
     from datasets import DatasetDict, IterableDataset, IterableDatasetDict

@@ -1,4 +1,4 @@
-"""Bytes of optimizer state; tests/training/test_trainable_summary.py measures them on real optimizers."""
+"""Bytes of optimizer state; tests/training/test_trainable_table.py measures them on real optimizers."""
 
 import pytest
 
