@@ -18,6 +18,7 @@ identity with the same `codes`.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -32,6 +33,7 @@ from bitsft.ternary.pack import CODES_PER_BYTE, pack_codes, unpack_unchecked
 from bitsft.ternary.packed_linear import PackedLinear158, TernaryLayer, layers_with_codes
 
 _T = TypeVar("_T")
+_WRAPPED = re.compile(r"\.(base_layer|original_module)(?=\.|$)")
 
 
 @dataclass(frozen=True)
@@ -109,11 +111,14 @@ def base_ternary_layers(model: nn.Module) -> dict[str, TernaryLayer]:
         model = model.get_base_model()
     found = {}
     for name, layer in layers_with_codes(model).items():
-        parts = name.split(".")
-        if "modules_to_save" not in parts:
-            plain = [part for part in parts if part not in ("base_layer", "original_module")]
-            found[".".join(plain)] = layer
+        if "modules_to_save" not in name.split("."):
+            found[name_without_adapters(name)] = layer
     return found
+
+
+def name_without_adapters(name: str) -> str:
+    """`….q_proj.base_layer.bias` is `….q_proj.bias`, and `lm_head.original_module.weight` is `lm_head.weight`."""
+    return _WRAPPED.sub("", name)
 
 
 def _identity(

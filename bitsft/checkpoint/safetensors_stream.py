@@ -18,9 +18,7 @@ from huggingface_hub import split_state_dict_into_shards_factory
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from bitsft.checkpoint.files import DTYPES
-
-_DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+from bitsft.checkpoint.files import DTYPE_NAMES
 
 
 def write_safetensors(
@@ -45,7 +43,7 @@ def write_safetensors(
         OSError: The disk is full, say.
     """
     for name, tensor in outline.items():
-        if tensor.dtype not in _DTYPE_NAMES:
+        if tensor.dtype not in DTYPE_NAMES:
             raise ValueError(f"{name}: safetensors files hold no {tensor.dtype}.")
     split = split_state_dict_into_shards_factory(
         dict(outline),
@@ -83,7 +81,7 @@ def _header(tensors: Mapping[str, Tensor]) -> bytes:
     for name, tensor in tensors.items():
         end = offset + _size(tensor)
         entries[name] = {
-            "dtype": _DTYPE_NAMES[tensor.dtype],
+            "dtype": DTYPE_NAMES[tensor.dtype],
             "shape": list(tensor.shape),
             "data_offsets": [offset, end],
         }

@@ -15,13 +15,12 @@ from typing import Any
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from bitsft.checkpoint.files import read_config
+from bitsft.checkpoint.files import DTYPE_NAMES, read_config
 from bitsft.checkpoint.hub_folder import model_folder
 from bitsft.checkpoint.identity import TernaryIdentity, identity_of
 from bitsft.checkpoint.stored_form import StoredForm, stored_form
 from bitsft.patches.codecs import compress
 from bitsft.patches.folder import (
-    DTYPE_NAMES,
     SHORT_HASH,
     CheckpointFolder,
     header_of,
@@ -66,6 +65,10 @@ def diff_checkpoints(
         OSError: The disk is full, say.
     """
     path = Path(output)
+    if path.is_dir():
+        raise ValueError(
+            f"{path} is a folder; name the file to write, {path / 'task.patch.safetensors'} for example."
+        )
     if path.exists() and not overwrite:
         raise FileExistsError(
             f"{path} exists; pass overwrite=True (--overwrite) to replace it, or choose another name."

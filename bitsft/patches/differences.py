@@ -7,7 +7,7 @@ Elements of w bytes (the tensor's dtype; 1, 2, 4 or 8) are read as little-endian
     plane i = byte i of all z, i = 0 the lowest
 
 The planes of each 2^22 elements are compressed one by one (codecs.py). Close floats have close integers, so the high planes
-are nearly all 0. Measured on the embeddings of a fine-tuned model against exclusive-or in the same planes: docs/patches.md.
+are nearly all 0.
 """
 
 import numpy as np

@@ -9,7 +9,6 @@ from typing import Any
 
 from bitsft.checkpoint.files import DTYPES, CheckpointFiles, open_checkpoint
 
-DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 SHORT_HASH = 32
 """Hexadecimal digits of a dense tensor's hash in a patch."""
 _BLOCK = 1 << 20

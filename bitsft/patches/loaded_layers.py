@@ -35,7 +35,11 @@ class Side:
         path = self.patch.file.path
         if found == there:
             said = "is not applied to" if self.backwards else "is applied already to"
-            raise ValueError(f"{path} {said} this model ({what} say so). The model is as it was.")
+            name = "the base" if self.backwards else "the tuned model"
+            raise ValueError(
+                f"{path} {said} this model, or this is a model of another origin: {what} are those of {name}. The model is "
+                "as it was."
+            )
         name = "the tuned model" if self.backwards else "the base"
         raise ValueError(
             f"This model is not {name} of {path}: {what} are others (SHA-256 {found[:16]}, not {here[:16]}). The model is as it "

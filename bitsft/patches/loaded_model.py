@@ -28,7 +28,11 @@ import torch
 from torch import Tensor, nn
 
 from bitsft.checkpoint.files import DTYPES
-from bitsft.checkpoint.identity import base_ternary_layers, ternary_base_identity
+from bitsft.checkpoint.identity import (
+    base_ternary_layers,
+    name_without_adapters,
+    ternary_base_identity,
+)
 from bitsft.patches.folder import SHORT_HASH
 from bitsft.patches.loaded_layers import (
     Change,
@@ -141,7 +145,8 @@ def _check_layers(side: Side, layers: Mapping[str, TernaryLayer]) -> None:
 
 def _dense_changes(side: Side, model: nn.Module, *, everything: bool) -> list[Change]:
     patch = side.patch.file
-    tensors = _base_model(model).state_dict()
+    state = _base_model(model).state_dict()
+    tensors = {name_without_adapters(name): value for name, value in state.items()}
     changes = []
     for name, (dtype_name, *hashes) in patch.manifest["loaded"]["dense"].items():
         change = patch.manifest["changes"].get(name)

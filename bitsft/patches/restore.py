@@ -14,12 +14,11 @@ from typing import Any
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from bitsft.checkpoint.files import DTYPES
+from bitsft.checkpoint.files import DTYPE_NAMES, DTYPES
 from bitsft.checkpoint.hub_folder import model_folder
 from bitsft.checkpoint.replaced_folder import replaced_folder
 from bitsft.patches.codecs import decompress
 from bitsft.patches.folder import (
-    DTYPE_NAMES,
     CheckpointFolder,
     header_of,
     in_order,

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bitsft.checkpoint.files import DTYPES
+from bitsft.checkpoint.files import DTYPE_NAMES
 from bitsft.patches.differences import decode_difference, encode_difference
 from bitsft.patches.flips import (
     CodedFlips,
@@ -26,7 +26,6 @@ from bitsft.patches.patch_file import PatchFile, PatchWriter
 from bitsft.ternary.pack import pack_codes, unpack_codes
 
 FEW_BYTES = 64
-_DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 def data_of(tensor: Tensor) -> memoryview:
@@ -62,7 +61,7 @@ def write_change(
         if name.endswith(".weight_scale") and 0 < size <= FEW_BYTES:
             return {
                 "how": "values",
-                "dtype": _DTYPE_NAMES[tuned.dtype],
+                "dtype": DTYPE_NAMES[tuned.dtype],
                 "base": data_of(base).hex(),
                 "tuned": data_of(tuned).hex(),
             }
@@ -198,7 +197,7 @@ def _write_flips(
         }
         if scale is not None and tuned_scale is not None:
             change["per"] = per
-            change["dtype"] = _DTYPE_NAMES[tuned.dtype]
+            change["dtype"] = DTYPE_NAMES[tuned.dtype]
             change["scales"] = _write_difference(writer, data_of(scale), tuned_scale)
         return change
     return None

@@ -5,16 +5,13 @@ base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight     model.laye
 base_model.model.lm_head.original_module.weight                       lm_head.weight
 """
 
-import re
-
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 
+from bitsft.checkpoint.identity import name_without_adapters
 from bitsft.ternary.packed_linear import PackedLinear158
-
-_WRAPPED = re.compile(r"\.(base_layer|original_module)(?=\.|$)")
 
 
 def parameters_by_base_name(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -78,4 +75,4 @@ def _base_prefix(model: nn.Module) -> str:
 
 
 def _base_name(name: str, prefix: str) -> str:
-    return _WRAPPED.sub("", name.removeprefix(prefix))
+    return name_without_adapters(name.removeprefix(prefix))

@@ -193,6 +193,8 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="pass overwrite=True"):
         diff_checkpoints(base, tuned, tmp_path / "patch")
     diff_checkpoints(base, tuned, tmp_path / "patch", overwrite=True)
+    with pytest.raises(ValueError, match="is a folder; name the file to write"):
+        diff_checkpoints(base, tuned, tmp_path, overwrite=True)
     with pytest.raises(FileExistsError, match="is not empty"):
         patch_checkpoint(base, tmp_path / "patch", tuned)
     patch_checkpoint(base, tmp_path / "patch", base, overwrite=True)

@@ -119,6 +119,37 @@ def test_under_adapters(pair: tuple[Path, Path, Path]) -> None:
     assert ternary_base_identity(wrapped) == ternary_base_identity(base)
 
 
+def test_dense_tensors_of_layers_with_adapters_switch(tmp_path: Path) -> None:
+    """PEFT moves the bias of a layer to `base_layer`, and a norm that it trains to `original_module`."""
+    from peft import LoraConfig, get_peft_model
+
+    base, tuned = save_pair(ternary_model("qwen2, biases"), tmp_path)
+    diff_checkpoints(base, tuned, tmp_path / "patch")
+    model, goal = load_ternary(base, trainable=False), load_ternary(tuned).state_dict()
+    attention = model.model.layers[0].self_attn
+    norm, before = model.model.norm.weight, model.model.norm.weight.clone()
+    wrapped = get_peft_model(
+        model, LoraConfig(target_modules=["q_proj", "up_proj"], modules_to_save=["norm"])
+    )
+    apply_patch(wrapped, tmp_path / "patch")
+    bias = attention.q_proj.base_layer.bias
+    assert torch.equal(bias, goal["model.layers.0.self_attn.q_proj.bias"])
+    assert torch.equal(norm, goal["model.norm.weight"])
+    assert torch.equal(model.model.norm.modules_to_save["default"].weight, before), "PEFT's copy"
+    with torch.no_grad():
+        bias[0] += 1
+    with pytest.raises(ValueError, match="the values of model.layers.0.self_attn.q_proj.bias are"):
+        revert_patch(wrapped, tmp_path / "patch")
+
+
+def test_stacked_experts_are_refused(tmp_path: Path) -> None:
+    base, tuned = save_pair(ternary_model("mixtral"), tmp_path)
+    diff_checkpoints(base, tuned, tmp_path / "patch")
+    refused(
+        load_ternary(base), tmp_path / "patch", "use `bitsft patch` on its folder|patches folders"
+    )
+
+
 def test_codes_alone_are_checked_where_no_scale_changes(tmp_path: Path) -> None:
     """As after merging a ternary adapter: γ and the dense tensors stay."""
     save_ternary(ternary_model("llama"), tmp_path / "base")
