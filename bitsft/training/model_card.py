@@ -1,6 +1,6 @@
 """The model card of a ternary fine-tuning: what was trained, on what, how, with which scores, how to load it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData
@@ -70,6 +70,7 @@ def ternary_model_card(
         f"Data: {dataset_name or 'a dataset that was not named'}"
         + (f" ({rows})." if rows else "."),
         *([_taught(teacher, args)] if teacher else []),
+        *([_frozen(args.frozen_parameters)] if args.frozen_parameters else []),
         f"{state.global_step} optimizer steps, {state.epoch or 0:.2f} epochs.",
         f"## Settings\n\n| setting | value |\n|---|---|\n{settings}",
         f"## Scores\n\n{_scores(state)}",
@@ -83,6 +84,11 @@ def ternary_model_card(
         tags=sorted(set(tags)),
     )
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n")
+
+
+def _frozen(patterns: Sequence[str]) -> str:
+    names = ", ".join(f"`{pattern}`" for pattern in patterns)
+    return f"Not trained: parameters whose names match {names}."
 
 
 def _taught(teacher: str, args: TernarySFTConfig) -> str:

@@ -134,6 +134,8 @@ def test_frozen_layers_end_as_they_began_and_are_saved_so(
     optimizer: Any = trainer.optimizer
     assert len(optimizer.state_dict()["state"]) == 10, "7 matrices and 2 norms above, the last norm"
     trainer.save_model(str(tmp_path / "saved"))
+    card = (tmp_path / "saved" / "README.md").read_text()
+    assert "Not trained: parameters whose names match `model.layers.0.*`" in card
     for name, layer in ternary_layers(load_ternary(tmp_path / "saved")).items():
         if ".0." in name:
             assert torch.equal(layer.ternary()[0], codes[name][0]), name
