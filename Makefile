@@ -39,6 +39,10 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/projection.py
 	$(BIN)/python benchmarks/rounding.py
 	$(BIN)/python benchmarks/latent_free_memory.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/adapter_ways.py --plot docs/images/adapter_ways.png
+	$(BIN)/python benchmarks/patch_sizes.py
+	$(BIN)/python benchmarks/patch_switching.py
 	$(BIN)/python $(CPU)/distillation.py
 	$(BIN)/python benchmarks/learning_rate.py
 	$(BIN)/python $(CPU)/training.py --sizes 100M --rounds 6
@@ -46,6 +50,8 @@ bench: $(STAMP)
 	$(BIN)/python $(CPU)/training.py --sizes 350M $(FEW) --rounds 3 --json $(CPU)/training_350M.json
 	$(BIN)/python $(CPU)/training.py --sizes 100M $(FEW) --rounds 3 --checkpointing on --json $(CPU)/training_checkpointing.json
 	$(BIN)/python $(CPU)/training.py --sizes 100M $(FEW) --rounds 3 --accumulation 8 --rows 1 --json $(CPU)/training_accumulation.json
+	$(BIN)/python $(CPU)/adapters.py
+	$(BIN)/python $(CPU)/freezing.py --rounds 7 --rows 2 --row-tokens 128
 	$(BIN)/python $(CPU)/layer.py
 	$(BIN)/python $(CPU)/generation.py --rounds 4 --variants $(EAGER)
 	$(BIN)/python $(CPU)/generation.py --rounds 3 --variants $(EAGER) --sizes 350M 1B --batches 1 --prompts 64 --json $(CPU)/generation_sizes.json
