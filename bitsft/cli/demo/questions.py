@@ -8,7 +8,6 @@ learned here. Three kinds of questions are asked before and after, none of which
 - invented documents: the same for places that do not exist, whose documents say so.
 """
 
-import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -88,7 +87,7 @@ def run(output_dir: Path, steps: int, seed: int) -> dict[str, Any]:
         learning_rate=LEARNING_RATE,
         lr_scheduler_type="linear",
         adam_beta2=0.95,
-        warmup_steps=math.ceil(0.05 * steps),
+        warmup_steps=round(0.05 * steps),
         seed=seed,
     )
     before = _ask(trainer.model, tokenizer, questions, "before")
