@@ -1,7 +1,7 @@
 """The largest batch or length whose training fits into so much memory.
 
-Both are found by bisection over forecasts from two traces (`Predictor.rough_forecast`): memory grows with
-either. What is found is traced itself, and made smaller by twentieths until it fits.
+Both are found by bisection over forecasts from a few traces (`Predictor.rough_forecast`): memory grows with
+either.
 """
 
 import re
@@ -59,15 +59,8 @@ def largest_that_fits(
     def fits(batch_size: int, length: int) -> bool:
         return predictor.rough_forecast(batch_size, length).total <= device_memory
 
-    def really_fits(batch_size: int, length: int) -> bool:
-        return predictor.forecast(batch_size, length).total <= device_memory
-
     batch = _largest(lambda rows: fits(rows, length), LARGEST_BATCH)
-    while batch and not really_fits(batch, length):
-        batch -= max(1, batch // 20)
     blocks = _largest(lambda number: fits(batch_size, 64 * number), LONGEST // 64)
-    while blocks and not really_fits(batch_size, 64 * blocks):
-        blocks -= max(1, blocks // 20)
     return batch, 64 * blocks
 
 

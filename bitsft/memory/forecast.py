@@ -17,6 +17,7 @@ measured: allocators and libraries keep more there than tensors need.
 """
 
 import os
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
@@ -33,6 +34,10 @@ from bitsft.memory.optimizer_state import LATENT_FREE
 
 RUNTIME_BYTES = {"cpu": 500_000_000, "cuda": 600_000_000}
 """Python with its libraries (measured, benchmarks/memory.py), and a CUDA context with those on the GPU (not measured)."""
+
+_TRACED_TOKENS = (128, 512, 1024)
+"""More tokens are not traced but lie on the line through the last two: the blocks that a CPU's kernels work in are full by
+then, and a trace takes time for each block."""
 
 PARTS = (
     "ternary weights",
@@ -195,24 +200,27 @@ class Predictor:
             self._teacher = sum(
                 2 * p.numel() for p in outline(of_teacher, torch.bfloat16).parameters()
             )
-        self._two_traces: tuple[DecoderBytes, DecoderBytes] | None = None
+        self._traces: dict[int, DecoderBytes] = {}
 
     def forecast(self, batch_size: int, length: int) -> MemoryForecast:
         """For a batch of this size; see `predict_memory`."""
         for name, value in {"batch_size": batch_size, "length": length}.items():
             if value < 1:
                 raise ValueError(f"{name} is {value}; it is 1 or more.")
-        return self._forecast(batch_size, length, self._traced(batch_size, length))
+        if batch_size * length <= _TRACED_TOKENS[-1]:
+            return self._forecast(batch_size, length, self._traced(batch_size, length))
+        return self.rough_forecast(batch_size, length)
 
     def rough_forecast(self, batch_size: int, length: int) -> MemoryForecast:
-        """The same from two traces for all sizes, between and beyond which bytes grow with the tokens."""
-        few, many = 512, 2048
-        if self._two_traces is None:
-            self._two_traces = self._traced(1, few), self._traced(1, many)
-        place = (batch_size * length - few) / (many - few)
-        return self._forecast(
-            batch_size, length, self._two_traces[0].at(self._two_traces[1], place)
-        )
+        """The same from a few traces for all sizes; bytes are taken to grow evenly with the tokens between and beyond."""
+        place = bisect_left(_TRACED_TOKENS[1:-1], batch_size * length)
+        few, many = _TRACED_TOKENS[place : place + 2]
+        for tokens in (few, many):
+            if tokens not in self._traces:
+                self._traces[tokens] = self._traced(1, tokens)
+        share = (batch_size * length - few) / (many - few)
+        decoder = self._traces[few].at(self._traces[many], share)
+        return self._forecast(batch_size, length, decoder)
 
     def _traced(self, batch_size: int, length: int) -> DecoderBytes:
         return decoder_bytes(

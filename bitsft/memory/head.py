@@ -62,11 +62,14 @@ def head_bytes(
     rows = min(tokens, TOKENS_OF_A_TILE)
     tile = rows * min(width, vocabulary)
     words = min(width, vocabulary)
-    tiles = rows * width * _HALF + tokens * hidden * _FLOAT
+    passing = 0
     if head_itemsize != _HALF:
-        tiles += words * hidden * _HALF
+        passing += words * hidden * _HALF
     if on_cpu:
         copies = tile * _FLOAT + words * hidden * _FLOAT
-        tiles += max(tile * (7 * _FLOAT + _BOOL), copies)
+        passing += max(tile * (7 * _FLOAT + _BOOL), copies)
     gradient = vocabulary * hidden * _FLOAT if is_trained else 0
+    if is_trained and head_itemsize != _FLOAT:
+        passing = max(passing, vocabulary * hidden * head_itemsize)
+    tiles = rows * width * _HALF + tokens * hidden * _FLOAT + passing
     return HeadBytes(tiles, gradient)

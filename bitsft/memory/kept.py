@@ -7,7 +7,8 @@
     adapters          rank · (in + out) values for each linear layer
 
 The optimizer's step, beside its state (optimizer_state.py): torch's fused AdamW works in place. AdamW as
-`projection="stochastic"` steps dense parameters makes two tensors of the largest one's size. bitsandbytes' 8-bit AdamW is one
+`projection="stochastic"` steps dense parameters makes two tensors of the size of the largest, while
+that of the parameter before it is still there. bitsandbytes' 8-bit AdamW is one
 kernel on a GPU; on a CPU (bitsandbytes/backends/cpu/ops.py) it unfolds a parameter to five float32 tensors of its size, and an
 embedding, whose state is float32 anyway, to three.
 """
@@ -104,10 +105,8 @@ class KeptBytes:
     def step_temporaries(self, on_cpu: bool) -> int:
         """What the optimizer's step makes beside its state and is gone after it; see above."""
         if self.method.optim == LATENT_FREE:
-            dense = [
-                item * prod(shape) for shape, item, is_ternary, _ in self._trained if not is_ternary
-            ]
-            return 2 * max(dense, default=0)
+            dense = sorted(i * prod(shape) for shape, i, ternary, _ in self._trained if not ternary)
+            return 2 * dense[-1] + sum(dense[-2:-1])
         if on_cpu and "8bit" in self.method.optim:
             return max(4 * (3 if emb else 5) * prod(shape) for shape, _, _, emb in self._trained)
         return 0
