@@ -96,7 +96,7 @@ def identity_of(
         codes, scale = source.read_layer(name)
         return _packed(codes), scale
 
-    return _identity(source.layers, read)
+    return _identity(source.layers, source.read_packed or read)
 
 
 def base_ternary_layers(model: nn.Module) -> dict[str, TernaryLayer]:

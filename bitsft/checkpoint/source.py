@@ -35,6 +35,8 @@ class TernarySource:
         read_latent: Name of a ternary layer -> its latent weight, float, whose first projection gives
             those codes and that γ.
         read_dense: Name out of `dense_names` -> the tensor, on the CPU, in the dtype it is stored in.
+        read_packed: The same as `read_layer` with the codes as they are packed in the files (see ternary/pack.py); None
+            where they are not packed.
         outline: The same source, but what it reads are tensors on the meta device: shapes and dtypes only.
     """
 
@@ -45,6 +47,7 @@ class TernarySource:
     read_latent: Callable[[str], Tensor]
     read_dense: Callable[[str], Tensor]
     outline: "TernarySource | None" = None
+    read_packed: Callable[[str], tuple[Tensor, Tensor]] | None = None
 
 
 def source_from_model(

@@ -9,6 +9,7 @@ loading (experts in one parameter, say) the model is loaded whole instead, which
 
 import logging
 import os
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -110,4 +111,5 @@ def _source(checkpoint: TernaryCheckpoint, names: list[str]) -> TernarySource:
         read_latent,
         read_dense=lambda name: form.read_dense(files, name),
         outline=outline_of(model, layers, dense, dict.fromkeys(layers, torch.float32)),
+        read_packed=partial(form.read_packed_bytes, files) if form.kind == "packed" else None,
     )

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from bitsft.checkpoint.files import CheckpointFiles
-from bitsft.ternary.pack import CODES_PER_BYTE, unpack_codes
+from bitsft.ternary.pack import CODES_PER_BYTE, check_packed, unpack_unchecked
 
 ScaleConvention = Literal["divide", "multiply"]
 
@@ -73,9 +73,16 @@ class StoredForm:
         Raises:
             ValueError: A byte holds something else than four codes.
         """
+        packed, scale = self.read_packed_bytes(files, layer)
+        return unpack_unchecked(packed), scale
+
+    def read_packed_bytes(self, files: CheckpointFiles, layer: str) -> tuple[Tensor, Tensor]:
+        """`read_packed` without unpacking: the codes as `pack_codes` packs them, uint8 `[out_features / 4, in_features]`."""
         name = f"{layer}.weight"
         try:
-            return unpack_codes(files.read(name)), self.scales[layer]
+            packed = files.read(name)
+            check_packed(packed)
+            return packed, self.scales[layer]
         except ValueError as error:
             raise ValueError(f"{files.file_of(name)}: tensor {name!r}: {error}") from error
 

@@ -56,14 +56,26 @@ def unpack_codes(packed: Tensor) -> Tensor:
         TypeError: `packed` is not uint8.
         ValueError: A pair of bits is 3, which no code is packed to.
     """
+    check_packed(packed)
+    return unpack_unchecked(packed)
+
+
+def check_packed(packed: Tensor) -> None:
+    """Refuse bytes that `pack_codes` cannot have made; nothing is unpacked for it.
+
+    Args:
+        packed: uint8 `[rows, in_features]`.
+
+    Raises:
+        TypeError: `packed` is not uint8.
+        ValueError: A pair of bits is 3, which no code is packed to.
+    """
     if packed.dtype != torch.uint8:
         raise TypeError(f"Packed codes are uint8; this tensor is {packed.dtype}.")
-    codes = unpack_unchecked(packed)
-    if bool((codes == 2).any()):
+    if bool((packed & (packed >> 1) & 0b01_01_01_01).any()):
         raise ValueError(
             "A pair of bits is 3; packed ternary codes hold 0, 1 and 2 only. The data is damaged."
         )
-    return codes
 
 
 def unpack_unchecked(packed: Tensor) -> Tensor:

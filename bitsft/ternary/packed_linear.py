@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from bitsft.ternary.kernels import kernels_for
 from bitsft.ternary.kernels.shared_input import quantized_input
 from bitsft.ternary.linear import BitLinear158
-from bitsft.ternary.pack import CODES_PER_BYTE, pack_codes, unpack_unchecked
+from bitsft.ternary.pack import CODES_PER_BYTE, check_packed, pack_codes, unpack_unchecked
 from bitsft.ternary.quantize import Granularity
 from bitsft.ternary.read_only_weight import read_only_weight, refuse_to_write
 
@@ -90,12 +90,10 @@ class PackedLinear158(nn.Linear):
             dtype: See the class.
 
         Raises:
-            ValueError: A pair of bits is 3, which no code is packed to.
+            TypeError, ValueError: See `check_packed`.
         """
-        if not packed.is_meta and bool((packed & (packed >> 1) & 0b01010101).any()):
-            raise ValueError(
-                "A pair of bits is 3; packed ternary codes hold 0, 1 and 2 only. The data is damaged."
-            )
+        if not packed.is_meta:
+            check_packed(packed)
         layer = cls.__new__(cls)
         rows = CODES_PER_BYTE * len(packed)
         layer._set_up(rows, packed, scale, bias, activation_bits, codes_in_memory, dtype)

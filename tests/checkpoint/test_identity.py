@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, PromptTuningConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import LlamaForCausalLM
 
-from bitsft.checkpoint import load_ternary, save_ternary
+from bitsft.checkpoint import identity, load_ternary, save_ternary, stored_form
 from bitsft.checkpoint.identity import identity_of, ternary_base_identity
 from bitsft.ternary import BitLinear158, replace_linear_with_bitlinear, ternary_layers
 from bitsft.ternary.packed_linear import PackedLinear158, pack_model
@@ -51,6 +52,22 @@ def test_equal_in_memory_and_on_disk(kind: str, tmp_path: Path) -> None:
     assert ternary_base_identity(loaded) == expected
     assert ternary_base_identity(pack_model(loaded)) == expected
     assert ternary_base_identity(pack_model(copy.deepcopy(model))) == expected
+
+
+def test_packed_files_are_hashed_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ternary_model("llama")
+    expected = ternary_base_identity(model)
+    save_ternary(model, tmp_path)
+    monkeypatch.setattr(identity, "pack_codes", None)
+    monkeypatch.setattr(stored_form, "unpack_unchecked", None)
+    assert ternary_base_identity(tmp_path) == expected
+    damaged = load_file(tmp_path / "model.safetensors")
+    damaged["model.layers.1.mlp.up_proj.weight"][0, 0] = 255
+    save_file(damaged, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"up_proj\.weight': A pair of bits is 3"):
+        ternary_base_identity(tmp_path)
 
 
 def test_a_scale_per_row_and_latents(tmp_path: Path) -> None:
