@@ -126,7 +126,8 @@ def check_base(
     if found.identity.sha256 == needed.identity.sha256:
         return
     remedy = f"Load it onto {needed.model or 'that base'}, or train an adapter on this one."
-    if found.identity.codes_sha256 != needed.identity.codes_sha256:
+    other_layers = found.identity.scales.keys() != needed.identity.scales.keys()
+    if found.identity.codes_sha256 != needed.identity.codes_sha256 or other_layers:
         raise ValueError(
             f"{start}, not on {found}: {_difference(needed.identity, found.identity)}. {remedy}"
         )

@@ -126,7 +126,9 @@ def _as_trained(
 ) -> dict[str, Any]:
     """Options that make of a full-precision checkpoint the ternary base that the trainer made of it."""
     options: dict[str, Any] = {"trainable": False, **given}
-    download = {name: given[name] for name in ("revision", "token", "cache_dir") if name in given}
+    # load_ternary downloads anew where force_download says so
+    where = ("revision", "token", "cache_dir", "local_files_only")
+    download = {name: given[name] for name in where if name in given}
     folder = model_folder(base, **download)
     if stored_form(open_checkpoint(folder), read_config(folder)).kind != "dense":
         return options

@@ -162,6 +162,30 @@ def test_fewer_layers_are_refused(base: Path, first: Path, tiny_llama: LlamaForC
         load_adapter(part, first)  # type: ignore[arg-type]
 
 
+def test_a_record_whose_layers_are_others(base: Path, first: Path) -> None:
+    record = json.loads((first / BASE_FILE).read_text())
+    record["layers"]["elsewhere"] = record["layers"].pop("model.layers.0.mlp.up_proj")
+    (first / BASE_FILE).write_text(json.dumps(record | {"identity": "0" * 64}))
+    with pytest.raises(ValueError, match="'elsewhere' not among them"):
+        load_adapter(base, first)
+
+
+def test_the_base_is_looked_for_as_it_is_loaded(
+    base: Path, first: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def folder(name: Any, **options: Any) -> Path:
+        asked.append(options)
+        return base if str(name) == "someone/base" else Path(name)
+
+    monkeypatch.setattr("bitsft.adapters.load.model_folder", folder)
+    monkeypatch.setattr("bitsft.checkpoint.load.model_folder", folder)
+    options = {"revision": "main", "local_files_only": True}
+    load_adapter("someone/base", first, **options)
+    assert [given for given in asked if "revision" in given] == [options, options]
+
+
 def test_a_base_beside_the_adapter(base: Path, first: Path, tmp_path: Path) -> None:
     path = first / "adapter_config.json"
     config = json.loads(path.read_text()) | {"base_model_name_or_path": "../elsewhere"}
