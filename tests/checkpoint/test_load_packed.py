@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig
 
 from bitsft import replace_linear_with_bitlinear, save_ternary, verify
@@ -66,7 +66,9 @@ def test_a_packed_model_is_saved_as_the_one_it_was_made_from(
             assert one.read_bytes() == other.read_bytes(), name
 
 
-def test_latents_gguf_and_the_proof(tmp_path: Path, tiny_llama: Any, tiny_tokenizer: Any) -> None:
+def test_latents_gguf_and_the_proof_of_a_packed_model(
+    tmp_path: Path, tiny_llama: Any, tiny_tokenizer: Any
+) -> None:
     model = replace_linear_with_bitlinear(tiny_llama)
     for layer in ternary_layers(model).values():
         layer.move_to_grid_()
@@ -75,6 +77,10 @@ def test_latents_gguf_and_the_proof(tmp_path: Path, tiny_llama: Any, tiny_tokeni
         save_ternary(one, tmp_path / kind, "latent")
     files = [(tmp_path / kind / "model.safetensors").read_bytes() for kind in "ab"]
     assert files[0] == files[1], "latents that project to the codes"
+    for kind, one in (("d", model), ("e", packed)):
+        save_ternary(one, tmp_path / kind, "gguf", gguf_type="F16", tokenizer=tiny_tokenizer)
+    ggufs = [(tmp_path / kind / "model-F16.gguf").read_bytes() for kind in "de"]
+    assert ggufs[0] == ggufs[1]
     save_ternary(packed, tmp_path / "c", tokenizer=tiny_tokenizer)
     report = verify(packed, tmp_path / "c")
     assert report.passed and "ternary layers" in report.reference.runtime
@@ -110,6 +116,19 @@ def test_options_and_refusals(tmp_path: Path) -> None:
     up = kept.get_submodule("model.layers.0.mlp.up_proj")
     assert type(up) is torch.nn.Linear and len(up.weight.unique()) == 3
     assert kept.get_submodule("model.layers.0.self_attn.q_proj").activation_bits is None
+
+
+def test_names_that_the_caller_maps(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save(ternary_model("llama"), tmp_path, ONLINE)
+    expected = logits(load_ternary(tmp_path))
+    path = tmp_path / "model.safetensors"
+    renamed = {name.replace("up_proj", "wide"): tensor for name, tensor in load_file(path).items()}
+    save_file(renamed, path, metadata={"format": "pt"})
+    model = load_ternary(tmp_path, trainable=False, key_mapping={"wide": "up_proj"})
+    assert "the whole model is loaded before it is packed" in caplog.text
+    assert torch.equal(logits(model), expected)
+    assert not ternary_layers(model) and len(layers_with_codes(model)) == 14
+    assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
 def test_damaged_weights_are_named(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from bitsft import replace_linear_with_bitlinear
 from bitsft.metrics.classification import classification_by_likelihood
 from bitsft.metrics.label_likelihoods import _encode_labels, label_likelihoods, likelihood_signature
 from bitsft.scratch import train_tokenizer
+from bitsft.ternary.packed_linear import pack_model
 
 PROMPTS = [
     "### 질문: 재미있다\n\n### 답변:",
@@ -30,12 +31,14 @@ def nats(
     return sum(float(logs[t - 1, ids[t]]) for t in range(start, len(ids)))
 
 
-@pytest.mark.parametrize("ternary", [False, True])
+@pytest.mark.parametrize("kind", ["dense", "ternary", "packed"])
 def test_equals_prompt_and_label_in_one_forward(
-    tiny_llama: LlamaForCausalLM, tiny_tokenizer: PreTrainedTokenizerFast, ternary: bool
+    tiny_llama: LlamaForCausalLM, tiny_tokenizer: PreTrainedTokenizerFast, kind: str
 ) -> None:
-    if ternary:
+    if kind != "dense":
         replace_linear_with_bitlinear(tiny_llama)
+    if kind == "packed":
+        pack_model(tiny_llama)
     rows = label_likelihoods(tiny_llama, tiny_tokenizer, PROMPTS, LABELS, batch_size=4)
     assert [list(row) for row in rows] == [LABELS] * 3
     for prompt, row in zip(PROMPTS, rows, strict=True):

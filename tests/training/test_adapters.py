@@ -22,6 +22,7 @@ from bitsft import (
     save_ternary,
     ternary_base_identity,
 )
+from bitsft.scratch import new_llama
 from bitsft.ternary import ternary_layers
 from bitsft.ternary.packed_linear import PackedLinear158, layers_with_codes, pack_model
 from bitsft.training import TernarySFTTrainer
@@ -71,6 +72,21 @@ CONFIGS: dict[str, PeftConfig] = {
     "prompt": peft.PromptTuningConfig(num_virtual_tokens=4, task_type=T),
     "prefix": peft.PrefixTuningConfig(num_virtual_tokens=4, task_type=T),
 }
+
+
+def test_a_teacher_beside_a_packed_base(
+    base: Path, make_trainer: MakeTrainer, tiny_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    teacher = new_llama(tiny_tokenizer, hidden_size=64, layers=1, heads=4, max_length=256)
+    options = {"peft_config": lora(), "teacher_model": teacher}
+    trainer = make_trainer(model=str(base), trainer=options)
+    before = ternary_base_identity(trainer.model)
+    assert any(isinstance(module, PackedLinear158) for module in trainer.model.modules())
+    trainer.train()
+    assert all(entry["distillation"] > 0 for entry in trainer.state.log_history if "loss" in entry)
+    moved = [p for name, p in trainer.model.named_parameters() if "lora_B" in name]
+    assert moved and all(bool(p.any()) for p in moved)
+    assert ternary_base_identity(trainer.model) == before
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
