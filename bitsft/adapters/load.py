@@ -84,7 +84,11 @@ def load_adapter(
             )
         config.inference_mode = not is_trainable
         base.add_adapter(adapter_name, config)
-        base.load_adapter(str(folder), adapter_name, is_trainable=is_trainable)  # its weights
+        try:
+            base.load_adapter(str(folder), adapter_name, is_trainable=is_trainable)  # its weights
+        except BaseException:
+            base.delete_adapter(adapter_name)  # random weights must not stay under its name
+            raise
         if is_trainable and not config.is_prompt_learning:
             base.set_requires_grad(adapter_name)
         refuse_merging(base)

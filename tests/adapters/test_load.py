@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError
 from transformers import LlamaForCausalLM, PreTrainedModel
 
 from bitsft import load_adapter, load_ternary, replace_linear_with_bitlinear, save_ternary
@@ -89,6 +90,18 @@ def test_several_at_once(base: Path, first: Path, second: Path) -> None:
         model.merge_and_unload()
     with pytest.raises(ValueError, match="has an adapter 'b' already"):
         load_adapter(model, second, adapter_name="b")
+
+
+def test_a_second_adapter_that_cannot_be_read_leaves_nothing(
+    base: Path, first: Path, second: Path
+) -> None:
+    model = load_adapter(base, first)
+    expected = logits(model)
+    (second / "adapter_model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(SafetensorError):
+        load_adapter(model, second, adapter_name="second")
+    assert list(model.peft_config) == ["default"]
+    assert torch.equal(logits(model), expected)
 
 
 def test_trainable(base: Path, first: Path, second: Path) -> None:
