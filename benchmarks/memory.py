@@ -73,7 +73,7 @@ LAYERS = {
     "latent": (1, 2),
     "latent-8bit": (1, 2),
     "stochastic": (1, 2),
-    "lora-packed": (2, 6),
+    "lora-packed": (2, 4),
     "qlora": (1, 4),
     "lora": (1, 4),
 }
