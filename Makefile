@@ -51,6 +51,7 @@ bench: $(STAMP)
 	$(BIN)/python $(CPU)/training.py --sizes 100M $(FEW) --rounds 3 --checkpointing on --json $(CPU)/training_checkpointing.json
 	$(BIN)/python $(CPU)/training.py --sizes 100M $(FEW) --rounds 3 --accumulation 8 --rows 1 --json $(CPU)/training_accumulation.json
 	$(BIN)/python $(CPU)/adapters.py
+	$(BIN)/python $(CPU)/adapter_layer.py
 	$(BIN)/python $(CPU)/freezing.py --rounds 7 --rows 2 --row-tokens 128
 	$(BIN)/python $(CPU)/layer.py
 	$(BIN)/python $(CPU)/generation.py --rounds 4 --variants $(EAGER)

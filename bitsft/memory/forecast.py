@@ -31,6 +31,7 @@ from bitsft.memory.head import head_bytes
 from bitsft.memory.kept import KeptBytes
 from bitsft.memory.methods import method_named
 from bitsft.memory.optimizer_state import LATENT_FREE
+from bitsft.ternary.packed_linear import check_codes_in_memory
 
 RUNTIME_BYTES = {"cpu": 500_000_000, "cuda": 600_000_000}
 """Python with its libraries (measured, benchmarks/memory.py), and a CUDA context with those on the GPU (not measured)."""
@@ -183,8 +184,7 @@ class Predictor:
             raise ValueError(f"rank is {rank}; it is 1 or more.")
         if device not in RUNTIME_BYTES:
             raise ValueError(f"device is {device!r}; use 'cpu' or 'cuda'.")
-        if codes_in_memory not in ("packed", "int8"):
-            raise ValueError(f"codes_in_memory is {codes_in_memory!r}; use 'packed' or 'int8'.")
+        check_codes_in_memory(codes_in_memory)
         if optim is not None and chosen.optim == LATENT_FREE:
             raise ValueError(
                 f"optim is {optim!r}, but method='stochastic' brings its own optimizer. Leave it out."
