@@ -50,7 +50,7 @@ bench: $(STAMP)
 	$(BIN)/python $(CPU)/training.py --sizes 350M $(FEW) --rounds 3 --json $(CPU)/training_350M.json
 	$(BIN)/python $(CPU)/training.py --sizes 100M $(FEW) --rounds 3 --checkpointing on --json $(CPU)/training_checkpointing.json
 	$(BIN)/python $(CPU)/training.py --sizes 100M $(FEW) --rounds 3 --accumulation 8 --rows 1 --json $(CPU)/training_accumulation.json
-	$(BIN)/python $(CPU)/adapters.py
+	$(BIN)/python $(CPU)/adapters.py --checkpointing --threads 1 --rows 4 --row-tokens 256 --rounds 5 --targets attention --competitors packed packed-int8 nf4 lora-bf16
 	$(BIN)/python $(CPU)/adapter_layer.py
 	$(BIN)/python $(CPU)/freezing.py --rounds 7 --rows 2 --row-tokens 128
 	$(BIN)/python $(CPU)/layer.py
