@@ -28,9 +28,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from machine import describe_machine
 from quality.data import load_or_prepare
-from quality.results import collect, fill, tables
+from quality.results import collect
 from quality.schedule import run_all, study_jobs, sweep_jobs
 from quality.sizes import SIZES
+from quality.tables import fill, tables
 from quality.variants import PARTS, unknown_options
 
 from bitsft.data.common.atomic import atomic_path
@@ -105,7 +106,7 @@ def write(arguments: argparse.Namespace) -> None:
         new.write_text(json.dumps(summary, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     print(f"written: {path}")
     found = tables(summary)
-    for name in ("sweep",) if arguments.sweep else ("tasks", "differences", "text"):
+    for name in ("sweep",) if arguments.sweep else ("tasks", "differences", "text", "ingredients"):
         print(f"\n{found[name]}")
     plots: dict[str, Path] = {}
     if arguments.images:
