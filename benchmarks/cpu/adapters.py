@@ -11,8 +11,7 @@
     lora-float32  nn.Linear in float32, no autocast                                  trl.SFTTrainer
 
 Adapters: LoRA r 16, alpha 32, on q/k/v/o or on all linear layers below the head. Each competitor is a trainer in a process
-of its own, waiting inside `on_step_end` until it is asked for the next optimizer step; then it computes one while the
-others wait. A step holds everything that the trainer does. All but the last run under bf16 autocast with dense tensors in
+of its own that computes a step while the others wait (trainer_steps.py). All but the last run under bf16 autocast with dense tensors in
 bfloat16. Rows are 512 random ids of constant length. Ratios are formed round by round; their medians and quartiles are
 printed. Bytes a base weight are those of all tensors that the adapted layers' bases hold, scales and tables included.
 """
@@ -20,38 +19,28 @@ printed. Bytes a base weight are those of all tensors that the adapted layers' b
 import argparse
 import json
 import os
-import sys
 import tempfile
-import time
-from pathlib import Path
 from typing import Any, TextIO
 
-from machine import (
-    Worker,
-    answers_to_parent,
-    describe_machine,
-    quartiles,
-    ratio,
-    take_turns,
-    write_report,
+from machine import describe_machine, quartiles, ratio, write_report
+from trainer_steps import (
+    Specification,
+    add_common_options,
+    callback_that_waits,
+    check_known,
+    random_ids,
+    run_worker,
+    settings,
+    small_tokenizer,
+    steps_in_turns,
+    trainer_options,
 )
 
-ROW_TOKENS, ROWS = 512, 4
 COMPETITORS = ["packed", "packed-int8", "nf4", "lora-bf16", "lora-float32"]
 TARGETS: dict[str, Any] = {
     "attention": ["q_proj", "k_proj", "v_proj", "o_proj"],
     "all-linear": "all-linear",
 }
-
-
-def run_worker(specification: dict[str, Any]) -> None:
-    answers = answers_to_parent()
-    try:
-        _train(specification, answers)
-    except Exception as error:  # said in the table's place
-        answers.write(json.dumps({"error": f"{type(error).__name__}: {error}"[:300]}) + "\n")
-        answers.flush()
-        raise
 
 
 def _base(competitor: str, size: str) -> Any:
@@ -114,63 +103,30 @@ def _bytes_a_base_weight(model: Any) -> float:
     return sum(held.values()) / weights
 
 
-def _train(specification: dict[str, Any], answers: TextIO) -> None:
-    import torch
+def _train(specification: Specification, answers: TextIO) -> None:
     from datasets import Dataset
     from peers import SIZES
     from peft import LoraConfig
-    from transformers import TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
     from bitsft import TernarySFTConfig, TernarySFTTrainer
-    from bitsft.scratch import train_tokenizer
 
-    competitor, tokens = specification["competitor"], specification["row_tokens"]
-    vocabulary = SIZES[specification["size"]].vocabulary
-    ids = torch.randint(3, vocabulary, (8 * specification["rows"], tokens)).tolist()
-
-    class Turns(TrainerCallback):
-        """Added last, so that the other callbacks' share of the step is in the time."""
-
-        started = time.perf_counter()
-        bytes_a_weight: float | None = None
-
-        def on_step_end(self, args, state, control, **kwargs):  # type: ignore[no-untyped-def]
-            seconds = time.perf_counter() - self.started
-            if self.bytes_a_weight is None:
-                self.bytes_a_weight = _bytes_a_base_weight(kwargs["model"])
-            found = {"seconds": seconds, "bytes_a_weight": self.bytes_a_weight}
-            answers.write(json.dumps(found) + "\n")
-            answers.flush()
-            if not sys.stdin.readline():
-                os._exit(0)  # the parent is gone
-            self.started = time.perf_counter()
-
+    competitor, size = specification["competitor"], specification["size"]
+    ids = random_ids(specification, SIZES[size].vocabulary)
     is_ternary = competitor.startswith("packed")
     options: dict[str, Any] = {"run_record": False} if is_ternary else {}
     config, trainer_class = (
         (TernarySFTConfig, TernarySFTTrainer) if is_ternary else (SFTConfig, SFTTrainer)
     )
+    options |= {
+        "gradient_checkpointing": specification["checkpointing"],
+        "bf16": competitor != "lora-float32",
+    }
     trainer = trainer_class(
-        model=_base(competitor, specification["size"]),
-        args=config(
-            specification["folder"],
-            max_steps=100_000,
-            learning_rate=1e-4,
-            lr_scheduler_type="constant",
-            per_device_train_batch_size=specification["rows"],
-            gradient_checkpointing=specification["checkpointing"],
-            max_length=tokens,
-            bf16=competitor != "lora-float32",
-            use_cpu=True,
-            logging_strategy="no",
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            **options,
-        ),
+        model=_base(competitor, size),
+        args=config(**trainer_options(specification, **options)),
         train_dataset=Dataset.from_dict({"input_ids": ids, "labels": ids}),
-        processing_class=train_tokenizer(["서울의 인구는 약 천만 명입니다"] * 4, 300),
+        processing_class=small_tokenizer(),
         peft_config=LoraConfig(
             r=16,
             lora_alpha=32,
@@ -178,33 +134,16 @@ def _train(specification: dict[str, Any], answers: TextIO) -> None:
             task_type="CAUSAL_LM",
         ),
     )
-    trainer.add_callback(Turns())
+    held = {"bytes_a_weight": _bytes_a_base_weight(trainer.model)}
+    trainer.add_callback(callback_that_waits(answers, lambda _: held))
     trainer.train()
 
 
 def measure(size: str, targets: str, parsed: argparse.Namespace) -> list[dict[str, Any]]:
     """All competitors of one size and set of targets, in turns: a row for each."""
-    workers: dict[str, Worker] = {}
-    first: dict[str, dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            for name in parsed.competitors:
-                specification = {
-                    "size": size,
-                    "targets": targets,
-                    "competitor": name,
-                    "rows": parsed.rows,
-                    "row_tokens": parsed.row_tokens,
-                    "checkpointing": parsed.checkpointing,
-                    "folder": folder,
-                }
-                workers[name] = Worker(__file__, specification, parsed.threads)
-                first[name] = workers[name].answer()  # the first step
-            jobs = {name: (lambda name=name: workers[name].ask({})) for name in workers}
-            timed = take_turns(jobs, parsed.rounds, parsed.warm_up)
-        finally:
-            for worker in workers.values():
-                worker.end()
+    common = {"size": size, "targets": targets, "checkpointing": parsed.checkpointing}
+    specifications = {name: {**common, "competitor": name} for name in parsed.competitors}
+    first, timed = steps_in_turns(__file__, specifications, parsed)
     nf4 = [step["seconds"] for step in timed["nf4"]]
     rows = []
     for name, steps in timed.items():
@@ -229,37 +168,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--sizes", nargs="+", default=["100M"])
+    add_common_options(parser, __file__, sizes=["100M"], rounds=7)
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
     parser.add_argument("--competitors", nargs="+", choices=COMPETITORS, default=COMPETITORS)
     parser.add_argument("--checkpointing", action="store_true", help="gradient checkpointing")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--warm-up", type=int, default=1)
-    parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--row-tokens", type=int, default=ROW_TOKENS)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--worker", default=None, help=argparse.SUPPRESS)
     parsed = parser.parse_args()
     if parsed.worker:
-        run_worker(json.loads(parsed.worker))
+        run_worker(_train, parsed.worker)
         return
     if "nf4" not in parsed.competitors:
         parsed.competitors = [*parsed.competitors, "nf4"]
     from peers import SIZES
 
-    unknown = [name for name in parsed.sizes if name not in SIZES]
-    if unknown:
-        parser.error(f"--sizes: unknown {unknown}; known are {list(SIZES)}")
+    check_known(parser, "--sizes", parsed.sizes, SIZES)
     report: dict[str, Any] = {
         "machine": describe_machine(parsed.threads),
-        "settings": {
-            "rounds": parsed.rounds,
-            "rows": parsed.rows,
-            "row_tokens": parsed.row_tokens,
-            "checkpointing": parsed.checkpointing,
-            "shapes": {name: vars(SIZES[name]) for name in parsed.sizes},
-        },
+        "settings": settings(parsed, "checkpointing"),
         "rows": [],
     }
     print(json.dumps(report["machine"]))

@@ -6,11 +6,9 @@
     python benchmarks/cpu/training.py --accumulation 8 --rows 1 --json benchmarks/cpu/accumulation.json
 
 Each competitor is a real trainer (`TernarySFTTrainer`, or `trl.SFTTrainer` over the peer's model) in a process of its
-own, waiting inside `on_step_end` until it is asked for the next optimizer step; then it computes one while all others
-wait. A step is timed from there to the end of the next `on_step_end`, so it holds everything the trainer does: the
-batches, forward and backward of each micro-step, clipping, AdamW, the projection, zeroing the gradients, callbacks.
-One step at set-up and the first `--warm-up` rounds are not counted. Rows are 512 random ids of constant length, as
-packing makes them, four to a micro-step.
+own that computes a step while all others wait (trainer_steps.py): a step holds everything the trainer does. One step at
+set-up and the first `--warm-up` rounds are not counted. Rows are 512 random ids of constant length, four to a
+micro-step.
 
 Memory is taken in a process of its own for each competitor, in its third step. `above` is the largest resident set in
 that step, minus what was resident before it, plus whatever tensors were alive before it besides parameters, buffers
@@ -24,17 +22,14 @@ import argparse
 import gc
 import json
 import os
-import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any, TextIO
 
 from machine import (
     GIVE_BACK,
     Worker,
     WorkerError,
-    answers_to_parent,
     describe_machine,
     memory_of_machine,
     quartiles,
@@ -44,9 +39,19 @@ from machine import (
     take_turns,
     write_report,
 )
+from trainer_steps import (
+    LEARNING_RATE,
+    Specification,
+    add_common_options,
+    callback_that_waits,
+    check_known,
+    random_ids,
+    run_worker,
+    settings,
+    small_tokenizer,
+    trainer_options,
+)
 
-ROW_TOKENS, ROWS = 512, 4
-LEARNING_RATE = 1e-4
 DEFAULT_PEERS = (
     "bitsft", "bitsft-trl-head", "bitsft-stochastic", "dense-autocast", "dense-bf16",
     "nothing", "autobitlinear", "torchao", "torchao-cast", "torchao-bf16", "bitlinear",
@@ -60,70 +65,23 @@ LIBRARIES = 700_000_000  # bytes: Python, torch, transformers, TRL
 # --- the worker: one trainer that steps on request ----------------------------------------------------------
 
 
-def run_worker(specification: dict[str, Any]) -> None:
-    answers = answers_to_parent()
-    try:
-        _train(specification, answers)
-    except Exception as error:  # whatever stops a peer belongs into its row of the table
-        text = " ".join(str(error).split())
-        answers.write(json.dumps({"error": f"{type(error).__name__}: {text[:300]}"}) + "\n")
-        answers.flush()
-        raise
-
-
-def _train(specification: dict[str, Any], answers: TextIO) -> None:
-    import torch
+def _train(specification: Specification, answers: TextIO) -> None:
     from datasets import Dataset
     from peers import PEERS, SIZES
-    from transformers import TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
     from bitsft import TernarySFTConfig, TernarySFTTrainer
-    from bitsft.scratch import train_tokenizer
 
     peer, shape = PEERS[specification["peer"]], SIZES[specification["size"]]
     model = shape.model(peer.dtype)
     if peer.convert is not None:
         peer.convert(model)
-    rows = specification["accumulation"] * specification["rows"]
-    ids = torch.randint(3, shape.vocabulary, (8 * rows, specification["row_tokens"])).tolist()
-    options = {
-        "output_dir": specification["folder"],
-        "max_steps": 100_000,
-        "learning_rate": LEARNING_RATE,
-        "lr_scheduler_type": "constant",
-        "per_device_train_batch_size": specification["rows"],
-        "gradient_accumulation_steps": specification["accumulation"],
-        "gradient_checkpointing": specification["checkpointing"] == "on",
-        "max_length": specification["row_tokens"],
-        "bf16": True,
-        "use_cpu": True,
-        "logging_strategy": "no",
-        "save_strategy": "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-    }
-
-    class Turns(TrainerCallback):
-        """Added last, so that the other callbacks' share of the step is in the time."""
-
-        started = time.perf_counter()
-        before: dict[str, int] | None = None
-
-        def on_step_end(self, args, state, control, model=None, optimizer=None, **kwargs):  # type: ignore[no-untyped-def]
-            answer: dict[str, Any] = {"seconds": time.perf_counter() - self.started}
-            if self.before is not None:
-                peak = resident("VmHWM")
-                above = peak - self.before["resident"] + self.before["kept"]
-                answer |= {**self.before, "peak": peak, "above": above}
-            answers.write(json.dumps(answer) + "\n")
-            answers.flush()
-            line = sys.stdin.readline()
-            if not line:
-                os._exit(0)  # the parent is gone
-            self.before = _memory_before(model, optimizer) if json.loads(line)["memory"] else None
-            self.started = time.perf_counter()
-
+    ids = random_ids(specification, shape.vocabulary)
+    options = trainer_options(
+        specification,
+        gradient_accumulation_steps=specification["accumulation"],
+        gradient_checkpointing=specification["checkpointing"] == "on",
+    )
     trainer_class, config_class = SFTTrainer, SFTConfig
     if peer.projection is not None:
         trainer_class, config_class = TernarySFTTrainer, TernarySFTConfig
@@ -132,9 +90,22 @@ def _train(specification: dict[str, Any], answers: TextIO) -> None:
         model=model,
         args=config_class(**options),
         train_dataset=Dataset.from_dict({"input_ids": ids, "labels": ids}),
-        processing_class=train_tokenizer(["서울의 인구는 약 천만 명입니다"] * 4, 300),
+        processing_class=small_tokenizer(),
     )
-    trainer.add_callback(Turns())
+    before: dict[str, int] = {}
+
+    def prepare(request: Any, given: Any) -> None:
+        before.clear()
+        if request["memory"]:
+            before.update(_memory_before(given["model"], given["optimizer"]))
+
+    def describe(_: Any) -> dict[str, int]:
+        if not before:
+            return {}
+        peak = resident("VmHWM")
+        return {**before, "peak": peak, "above": peak - before["resident"] + before["kept"]}
+
+    trainer.add_callback(callback_that_waits(answers, describe, prepare))
     trainer.train()
 
 
@@ -300,43 +271,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--sizes", nargs="+", default=["10M", "100M"])
+    add_common_options(parser, __file__, sizes=["10M", "100M"], rounds=5)
     parser.add_argument("--accumulation", nargs="+", type=int, default=[1])
     parser.add_argument("--checkpointing", nargs="+", choices=("off", "on"), default=["off"])
     parser.add_argument("--peers", nargs="+", default=list(DEFAULT_PEERS))
     parser.add_argument("--reference", default="bitsft", help="whom the others are compared with")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--warm-up", type=int, default=1)
-    parser.add_argument("--rows", type=int, default=ROWS, help="rows a micro-step")
-    parser.add_argument("--row-tokens", type=int, default=ROW_TOKENS)
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--together", type=int, default=None, help="processes alive at once")
-    parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--worker", default=None, help=argparse.SUPPRESS)
     parsed = parser.parse_args()
     if parsed.worker:
-        run_worker(json.loads(parsed.worker))
+        run_worker(_train, parsed.worker)
         return
     from peers import PEERS, SIZES
 
-    for option, given, known in (
-        ("--sizes", parsed.sizes, SIZES),
-        ("--peers", [*parsed.peers, parsed.reference], PEERS),
-    ):
-        unknown = [name for name in given if name not in known]
-        if unknown:
-            parser.error(f"{option}: unknown {unknown}; known are {list(known)}")
+    check_known(parser, "--sizes", parsed.sizes, SIZES)
+    check_known(parser, "--peers", [*parsed.peers, parsed.reference], PEERS)
     report: dict[str, Any] = {
         "machine": describe_machine(parsed.threads),
         "reference": parsed.reference,
-        "settings": {
-            "rounds": parsed.rounds,
-            "warm_up": parsed.warm_up,
-            "rows": parsed.rows,
-            "row_tokens": parsed.row_tokens,
-            "learning_rate": LEARNING_RATE,
-            "shapes": {name: vars(SIZES[name]) for name in parsed.sizes},
-        },
+        "settings": {**settings(parsed), "learning_rate": LEARNING_RATE},
         "rows": [],
     }
     started = time.perf_counter()
