@@ -81,6 +81,15 @@ RECIPE: tuple[str, ...] = ()
 RECIPE_DISTILLATION: dict[str, Any] = {"distillation_weight": 0.9, "distillation_temperature": 2.0}
 RECIPE_START = "teacher"
 
+BITDISTILL: dict[str, Any] = {
+    "sub_norms": True,
+    "distillation_weight": 10 / 11,
+    "distillation_temperature": 5.0,
+    "attention_distillation_weight": 1.0,
+}
+"""BitDistill (arXiv 2510.13998) without its continued pre-training: cross-entropy + 10 times the divergence at temperature 5,
+sub-norms and attention relations; of these γ = 1 of docs/distillation.md, as the paper's 1e5 depends on how it sums."""
+
 DISTILLATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "reverse": ("reverse divergence", {"distillation_divergence": "reverse"}),
     "js": ("Jensen-Shannon divergence", {"distillation_divergence": "js"}),
@@ -158,6 +167,14 @@ def _always() -> Iterator[Variant]:
         recipe,
         teacher=True,
         start=other,
+    )
+    yield Variant(
+        "bitdistill",
+        "BitDistill's ingredients, from the base",
+        "distilled",
+        BITDISTILL,
+        teacher=True,
+        level=2,
     )
 
 
