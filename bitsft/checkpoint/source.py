@@ -83,6 +83,8 @@ def source_from_model(
                 f"{name}: the weight holds NaN or infinite values, so there is nothing to save. Resume from an "
                 "earlier checkpoint with a lower learning rate."
             )
+        if layer.on_grid:
+            layer.watch_grid(weight, scale)
         return codes.cpu(), scale.cpu()
 
     def read_latent(name: str) -> Tensor:

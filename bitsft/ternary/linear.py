@@ -9,7 +9,7 @@ Saved for backward: int8 activations and one float per token, not the float inpu
 
 A layer is in one of two states. *Latent*: γ follows from the weight. *On the grid* (`on_grid`): the
 weight is exactly γ·codes and says γ itself. The state never has to be trusted: a weight that left the
-grid is quantized as a latent one.
+grid is quantized as a latent one, with a warning (grid_watch.py).
 
 Codes are computed in every forward unless somebody who sees every change of the weight asks the layer
 to keep them (`hold_codes`, the trainer does). Kept codes are dropped when the weight's storage, version
@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bitsft.ternary.dead_zone import with_dead_zone_bias
+from bitsft.ternary.grid_watch import GridWatch
 from bitsft.ternary.kernels import kernels_for
 from bitsft.ternary.kernels.shared_input import quantized_input
 from bitsft.ternary.product import TernaryProduct
@@ -58,6 +59,7 @@ class BitLinear158(nn.Linear):
         dead_zone_strength: What weights whose code is 0 add to the bias in training mode (dead_zone.py);
             0, the default, is nothing.
         full_name: Where the layer stands in its model, for messages.
+        grid_watch: Warns of a weight that left its grid; the layers of a model share one.
 
     Raises:
         ValueError: `activation_bits` or `granularity` is not one of the values above.
@@ -87,6 +89,8 @@ class BitLinear158(nn.Linear):
         self.quantization_strength = 1.0
         self.dead_zone_strength = 0.0
         self.full_name = ""
+        self.grid_watch = GridWatch()
+        self._watched_version: int | None = None  # of the weight, at the last look at it
         self.flip_count: Tensor | int = 0
         self.flips_taken = 0  # those that take_flip_share has counted already
         self._holds_codes = False
@@ -251,7 +255,34 @@ class BitLinear158(nn.Linear):
         watched = self._holds_codes or self._spares_codes
         if scale.device.type == "cpu" and not watched and not torch.compiler.is_compiling():
             self._check_finite(scale)
+        if self.on_grid and self._is_to_be_watched():
+            self.watch_grid(self.weight, scale)
         return codes, scale
+
+    def watch_grid(self, weight: Tensor, scale: Tensor) -> None:
+        """Warn, once a model, where a weight on the grid got its γ from the mean, because it no longer is γ·codes.
+
+        Args:
+            weight: This layer's, `[out_features, in_features]`.
+            scale: γ that it was quantized with.
+        """
+        if self.grid_watch.has_warned:
+            return
+        # The first row is enough: the mean of a matrix equals its largest magnitude on the grid only. Zeros fit any grid.
+        largest = weight[:1].detach().abs().amax()
+        if bool((largest != 0) & (largest != scale.flatten()[0])):
+            self.grid_watch.warn(self._label())
+
+    def _is_to_be_watched(self) -> bool:
+        """A look makes another device wait: there it is had once for each change that the version counter shows, and at
+        the start of `hold_codes`, as PEFT's merge goes around the counter."""
+        if self.weight.is_meta or self.grid_watch.has_warned:
+            return False
+        if self._spares_codes or torch.compiler.is_compiling():
+            return False
+        version = None if self.weight.is_inference() else self.weight._version
+        seen, self._watched_version = self._watched_version, version
+        return self.weight.device.type == "cpu" or self._holds_codes or seen != version
 
     def _weight_is_on_grid(self) -> bool:
         magnitude, on_grid = grid_scale(self.weight[:1])

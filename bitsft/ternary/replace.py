@@ -23,6 +23,7 @@ from transformers.integrations.bitnet import AutoBitLinear, BitLinear
 from transformers.quantizers.quantizer_bitnet import BitNetHfQuantizer
 
 from bitsft.ternary.generate import hold_codes_while_generating
+from bitsft.ternary.grid_watch import GridWatch
 from bitsft.ternary.linear import BitLinear158
 from bitsft.ternary.pack import unpack_codes
 from bitsft.ternary.packed_linear import layers_with_codes
@@ -65,6 +66,7 @@ def replace_linear_with_bitlinear(
     kept: list[str] = []
     filtered: list[str] = []
     made: dict[nn.Module, BitLinear158] = {}
+    grid_watch = GridWatch()
     for name, module in _candidates(model):
         if _stays_in_full_precision(model, module, name):
             kept.append(name)
@@ -74,6 +76,7 @@ def replace_linear_with_bitlinear(
             continue
         if module not in made:
             made[module] = _to_bitlinear(module, name, activation_bits, granularity)
+            made[module].grid_watch = grid_watch
         replacements[name] = made[module]
     if not replacements and not already:
         raise ValueError(_nothing_to_replace(model, filtered))

@@ -247,3 +247,15 @@ def test_stock_peft_over_the_packed_base_refuses_a_merge_too(base: Path, first: 
         with pytest.raises(RuntimeError, match="merge_to_ternary"):
             stock.merge_and_unload(safe_merge=safe_merge)
     assert torch.equal(logits(stock), before)
+
+
+@pytest.mark.parametrize("safe_merge", [False, True])
+def test_stock_peft_over_trainable_layers_merges_with_a_warning(
+    safe_merge: bool, base: Path, first: Path
+) -> None:
+    stock = PeftModel.from_pretrained(load_ternary(base), str(first))
+    before = logits(stock)
+    merged = stock.merge_and_unload(safe_merge=safe_merge)
+    with pytest.warns(UserWarning, match="q_proj.*changed in place outside bitsft"):
+        after = logits(merged)
+    assert not torch.allclose(after, before)
