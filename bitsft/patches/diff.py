@@ -61,7 +61,7 @@ def diff_checkpoints(
     Raises:
         FileNotFoundError: A folder or its weights are missing.
         FileExistsError: `output` exists and `overwrite` is False.
-        ValueError: Damaged files in a folder; `output` is a folder.
+        ValueError: Damaged files in a folder; `output` is a folder, or would lie among the files of one of the two.
         OSError: The disk is full, say.
     """
     path = Path(output)
@@ -75,6 +75,7 @@ def diff_checkpoints(
         )
     after = look_into(model_folder(tuned, beside=("*",)))
     before = look_into(model_folder(base, beside=after.others))
+    _check_lies_apart(path, before, after)
     both = before.files.total_bytes + after.files.total_bytes
     with (
         PatchWriter() as writer,
@@ -91,6 +92,15 @@ def diff_checkpoints(
             "%s patches folders, not loaded models: %s", path, report.not_for_loaded_models
         )
     return report
+
+
+def _check_lies_apart(path: Path, *folders: CheckpointFolder) -> None:
+    for folder in folders:
+        if path.resolve().parent == folder.path.resolve():
+            raise ValueError(
+                f"{path} would lie among the files of {folder.path}, and the next comparison would take it for one of "
+                "them. Write it elsewhere (--output)."
+            )
 
 
 class _Maker:

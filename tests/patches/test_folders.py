@@ -201,6 +201,22 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     assert contents(base) == contents(tuned), "a base may be replaced by what is made of it"
 
 
+@pytest.mark.parametrize("folder", ["base", "tuned"])
+def test_a_patch_lies_in_neither_folder(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, tuned = save_pair(ternary_model("llama"), tmp_path)
+    inside = {"base": base, "tuned": tuned}[folder]
+    before = contents(inside)
+    monkeypatch.chdir(inside)
+    for output in (Path("task.patch"), inside / "task.patch"):
+        with pytest.raises(ValueError, match=f"among the files of .*{inside.name}.*--output"):
+            diff_checkpoints(base, tuned, output, overwrite=True)
+    assert contents(inside) == before
+    (inside / "patches").mkdir()  # folders in it are no part of a checkpoint
+    diff_checkpoints(base, tuned, inside / "patches" / "task.patch")
+
+
 @pytest.fixture(scope="module")
 def small_patch(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
     root = tmp_path_factory.mktemp("patch")
