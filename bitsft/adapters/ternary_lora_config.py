@@ -18,12 +18,15 @@ PEFT_TYPE = "TERNARY_LORA"
 class TernaryLoraConfig(PeftConfig):
     """Adapters that move the codes of a ternary base and merge into them exactly; give it as `peft_config`.
 
+    The codes become clip(codes + u, -1, 1), u the rounded product of two low-rank factors (docs/adapters.md).
+
     Args:
-        r: Rank of the factors.
-        strength: Factor of the change that the factors' product makes; larger means codes flip after fewer steps.
-        rounding: How changes of less than a code become flips: `"dithered"`, of as large a share of the codes, or `"nearest"`,
-            none below one half and all above.
-        factors: What A and B are rounded to in the forward pass: `"int8"`, or `"ternary"` as in LoTA-QAF.
+        r: Rank of the factors. Default 16.
+        strength: Factor of the change that the factors' product makes; larger means codes flip after fewer steps. What
+            counts is strength times the learning rate. Default 16.
+        rounding: How changes of less than a code become flips: `"dithered"` (default), of as large a share of the codes, or
+            `"nearest"`, none below one half and all above.
+        factors: What A and B are rounded to in the forward pass: `"int8"` (default), or `"ternary"` as in LoTA-QAF.
         target_modules: As in `LoraConfig`; `"all-linear"`, the default, are the ternary layers.
         exclude_modules: As in `LoraConfig`; so for the fields that follow.
         layers_to_transform: See `LoraConfig`.
@@ -32,7 +35,8 @@ class TernaryLoraConfig(PeftConfig):
         trainable_token_indices: See `LoraConfig`.
 
     Raises:
-        ValueError: A number outside its range, or unknown `factors`.
+        ValueError: A number outside its range; unknown `factors` or `rounding`; `layers_to_transform` or
+            `layers_pattern` beside a regular expression in `target_modules`.
     """
 
     r: int = field(default=16, metadata={"help": "Rank of the factors."})

@@ -68,7 +68,7 @@ def save_ternary(
     Args:
         model: A transformers model with `BitLinear158` layers, or a folder that `load_ternary` reads.
         directory: The folder to write. It appears when everything is in it.
-        format: See the module's table; docs/formats.md compares them.
+        format: See the module's table; docs/formats/README.md compares them.
         tokenizer: Saved with the model; `gguf` and `i2_s` need it. Default: the one in the model's folder.
         overwrite: Replace a folder that is not empty.
         verify: Compare logits of the result with the model's before the target changes, and raise where they

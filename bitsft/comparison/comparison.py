@@ -83,6 +83,9 @@ def compare(
         regression: A row regressed when it lost more than this, in the metric's units; None: 0.1 of its full scale, or
             right before and wrong now for metrics of 0 and 1.
 
+    Returns:
+        The table of each part of the rows (`table["all"]`, and one for each task), changes, slices and notes.
+
     Raises:
         ValueError: When the rows are not the same (names the first that differs), no part has the metric, or a
             number is out of range.

@@ -125,7 +125,7 @@ def prepare(
         cleaning: What `clean_records` changes.
         duplicates_by: What has to be equal for a duplicate: `"row"`, `"question"` or columns.
         near: The least similarity of near duplicates, e.g. 0.85; None leaves them. It needs the extra
-            `data`, as the report does.
+            `data`.
         processes: For near duplicates.
         quality: Score the rows.
         ratios: Of the splits. As in `split_records`, like the next four.
@@ -139,7 +139,7 @@ def prepare(
         format: `"parquet"` or `"jsonl"`.
         name: The data set's name; None for the folder's.
         licence: Of the data, for the card.
-        report: Write `report.html`.
+        report: Write `report.html`, which needs the extra `report` (`data` includes it).
         language: Of the report's own words, `"en"` or `"ko"`.
         strict: Make the first rejected row an error.
         overwrite: Replace files that an earlier run did not write.

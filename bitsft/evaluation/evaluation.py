@@ -161,6 +161,9 @@ def load_evaluation(
         embedder: Of the cosine similarity, where it was a function or lies elsewhere now.
         rescore: False leaves the scores out.
 
+    Returns:
+        What `evaluate_model` returned when it was written.
+
     Raises:
         FileNotFoundError: When it holds no finished evaluation, or its embedder's folder is gone.
         ValueError: When a file is damaged or of another form.

@@ -140,7 +140,7 @@ def predict_memory(
         trust_remote_code: Whether code that lies with the model may run.
 
     Returns:
-        The forecast.
+        The forecast, in bytes: `peak` and its `parts` at the largest `moment`, and all `moments`.
 
     Raises:
         ValueError: A method, an optimizer, a device or `codes_in_memory` that is not known; a batch size, a length or a rank

@@ -79,6 +79,8 @@ def rouge(
         >>> scores = rouge(["the cat sat"], ["the cat is on the mat"], measures=("recall",))
         >>> scores["rouge1_recall"].value
         0.3333333333333333
+
+    Source: Lin 2004, https://aclanthology.org/W04-1013; n-grams counted by rouge-score.
     """
     import numpy as np
     from rouge_score.rouge_scorer import RougeScorer

@@ -61,6 +61,8 @@ def bleu(
     Raises:
         ValueError: When the lists are empty or differ in length, or the tokenizer is unknown.
         ImportError: When `"mecab"` is asked for and the extra `ko` is not installed.
+
+    Source: Papineni et al. 2002, https://aclanthology.org/P02-1040; computed by sacreBLEU.
     """
     import numpy as np
 
@@ -109,6 +111,8 @@ def chrf(
 
     Raises:
         ValueError: When the lists are empty or differ in length.
+
+    Source: Popović 2015, https://aclanthology.org/W15-3049; computed by sacreBLEU.
     """
     import numpy as np
     from sacrebleu.metrics import CHRF

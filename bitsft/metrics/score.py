@@ -109,6 +109,9 @@ class Score:
         Args:
             rows: Row numbers from 0.
 
+        Returns:
+            A score with the same name and signature.
+
         Raises:
             ValueError: When the metric knows no rows, or none are given.
         """

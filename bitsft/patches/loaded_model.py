@@ -56,7 +56,8 @@ def apply_patch(
     Args:
         model: The base as `load_ternary` gives it, packed or not, with PEFT adapters over it or without.
         patch: The file, or what `load_patch` made of it.
-        check: `"all"`, or `"touched"` for what the patch changes only: see the module.
+        check: `"all"` (default) hashes all ternary weights and every other tensor before anything is written;
+            `"touched"` looks only at what the patch will change, which takes milliseconds.
 
     Raises:
         ValueError: The patch is damaged, or is for folders only; the model is not its base, is the tuned model already,

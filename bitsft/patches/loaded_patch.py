@@ -41,6 +41,9 @@ def load_patch(patch: str | os.PathLike[str]) -> LoadedPatch:
     Args:
         patch: The file.
 
+    Returns:
+        What `apply_patch` and `revert_patch` take, as often as wanted.
+
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is damaged, or cannot be applied to loaded models; the message says why.

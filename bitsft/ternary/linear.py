@@ -43,6 +43,8 @@ from bitsft.ternary.quantize import (
 class BitLinear158(nn.Linear):
     """`nn.Linear` with ternary weights and int8 activations; same signature, same state_dict keys.
 
+    y = (x_i8 · codesᵀ) · s · γ + bias, with codes in {-1, 0, 1} and one s per token (docs/numerics.md; arXiv 2402.17764).
+
     Args:
         in_features: Width of the input.
         out_features: Width of the output.
@@ -53,6 +55,8 @@ class BitLinear158(nn.Linear):
         granularity: One γ per matrix (`"tensor"`, BitNet b1.58) or per output channel (`"row"`).
 
     Attributes:
+        weight: `[out_features, in_features]`: latent, or γ·codes.
+        bias: `[out_features]`, or None.
         on_grid: The weight is to be read as γ·codes where it is exactly that.
         quantization_strength: λ in [0, 1]: 0 is full precision, 1 fully quantized; counts while the
             layer is in training mode, evaluation is always fully quantized.

@@ -43,8 +43,8 @@ def replace_linear_with_bitlinear(
 ) -> nn.Module:
     """Turn linear layers into `BitLinear158`, sharing their parameters.
 
-    Layers that are ternary already (`BitLinear158`, `PackedLinear158`) stay as they are, so calling this twice does nothing more. `model.generate`
-    computes the codes once a call from then on (generate.py).
+    Layers that are ternary already (`BitLinear158`, `PackedLinear158`) stay as they are, so calling this twice does
+    nothing more. `model.generate` computes the codes once a call from then on (generate.py).
     What was replaced and what was kept is logged at level INFO; `print(model)` shows it too.
 
     Args:

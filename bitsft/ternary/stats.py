@@ -44,6 +44,12 @@ class TernaryStats:
 def ternary_stats(model: nn.Module) -> TernaryStats:
     """Count the codes of every ternary layer.
 
+    Args:
+        model: Any model with `BitLinear158` or `PackedLinear158` layers; it stays as it is.
+
+    Returns:
+        Counts and shares over all of them together.
+
     Raises:
         ValueError: The model has no ternary layer.
     """

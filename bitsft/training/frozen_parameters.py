@@ -69,7 +69,7 @@ class FrozenParameterOptions:
 
 
 def freeze_parameters(model: nn.Module, patterns: Sequence[str]) -> list[str]:
-    """Take the parameters that match out of training; see the module.
+    """Take the parameters that match out of training; docs/freezing.md explains the patterns.
 
     Args:
         model: Wrapped by PEFT or not; before an optimizer is made for it. Changed in place.
