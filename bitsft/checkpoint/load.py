@@ -30,7 +30,8 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from bitsft.checkpoint.hub_folder import model_folder
 from bitsft.checkpoint.layer_weight import give_weight
-from bitsft.checkpoint.load_packed import load_packed, names_in_files, single_device
+from bitsft.checkpoint.load_packed import load_packed, single_device
+from bitsft.checkpoint.names_in_files import names_in_files
 from bitsft.checkpoint.outline import TernaryCheckpoint, open_ternary
 from bitsft.checkpoint.stored_form import ScaleConvention
 from bitsft.ternary.linear import BitLinear158
@@ -137,7 +138,8 @@ def _frozen(
     checkpoint: TernaryCheckpoint, codes_in_memory: CodesInMemory, device_map: Any
 ) -> PreTrainedModel:
     device = None if device_map is None else single_device(device_map)
-    names = names_in_files(checkpoint)
+    weights = [f"{layer}.weight" for layer in checkpoint.ternary]
+    names = names_in_files(checkpoint, weights)
     if names is None:
         logger.warning(
             "%s: transformers renames its tensors on loading, so the whole model is loaded before it is packed.",

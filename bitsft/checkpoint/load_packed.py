@@ -24,25 +24,7 @@ from bitsft.checkpoint.layer_weight import give_weight
 from bitsft.checkpoint.outline import TernaryCheckpoint
 from bitsft.checkpoint.stored_form import StoredTensor
 from bitsft.ternary.linear import BitLinear158
-from bitsft.ternary.pack import CODES_PER_BYTE
 from bitsft.ternary.packed_linear import CodesInMemory, PackedLinear158
-
-
-def names_in_files(checkpoint: TernaryCheckpoint) -> dict[str, str] | None:
-    """What the files call the weight of each ternary layer; None where that cannot be told for one of them."""
-    found = {}
-    for layer in checkpoint.ternary:
-        name = f"{layer}.weight"
-        alike = [n for n in checkpoint.files.names if n == name]
-        alike = alike or [
-            n
-            for n in checkpoint.files.names
-            if n.endswith(f".{name}") or (n.endswith(".weight") and name.endswith(f".{n}"))
-        ]
-        if len(alike) != 1 or not _fits(checkpoint, layer, alike[0]):
-            return None
-        found[layer] = alike[0]
-    return found if len(set(found.values())) == len(found) else None
 
 
 def load_packed(
@@ -52,7 +34,7 @@ def load_packed(
 
     Args:
         checkpoint: The checkpoint.
-        names: As `names_in_files` gives them.
+        names: What its files call the weights of the ternary layers, by their names in the model (names_in_files.py).
         codes_in_memory: See `pack_model`.
 
     Returns:
@@ -73,7 +55,9 @@ def load_packed(
             continue
         if layer not in made:
             layer.bias = model.get_submodule(name).bias
-            made[layer] = _packed_layer(checkpoint, layer, name, names[name], codes_in_memory)
+            made[layer] = _packed_layer(
+                checkpoint, layer, name, names[f"{name}.weight"], codes_in_memory
+            )
         model.set_submodule(name, made[layer].eval())
     return model
 
@@ -125,14 +109,3 @@ def _packed_layer(
         layer.weight = outlined
     made.full_name = layer.full_name
     return made
-
-
-def _fits(checkpoint: TernaryCheckpoint, layer: str, stored: str) -> bool:
-    """Whether a tensor has the layer's shape: another layer's may end alike."""
-    weight = checkpoint.outline.get_submodule(layer).weight
-    shape = list(checkpoint.files.shape(stored))
-    if checkpoint.form.kind == "packed":
-        if stored.removesuffix(".weight") not in checkpoint.form.scales:
-            return False
-        shape[0] *= CODES_PER_BYTE
-    return shape == list(weight.shape)

@@ -52,6 +52,21 @@ def test_the_same_as_through_the_loaded_model(
     assert files[0] == files[1]
 
 
+@pytest.mark.parametrize("stored", ["transformers", "latent", "dense"])
+def test_names_without_the_base_models_prefix(
+    stored: str, folders: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(folders[stored], tmp_path / "base model")
+    path = tmp_path / "base model" / "model.safetensors"
+    tensors = {name.removeprefix("model."): tensor for name, tensor in load_file(path).items()}
+    save_file(tensors, path, metadata={"format": "pt"})
+    save_ternary(tmp_path / "base model", tmp_path / "out")
+    assert "the whole model is loaded" not in caplog.text
+    save_ternary(folders[stored], tmp_path / "expected")
+    names = [tmp_path / folder / "model.safetensors" for folder in ("out", "expected")]
+    assert names[0].read_bytes() == names[1].read_bytes()
+
+
 def test_the_folder_says_what_it_holds(folders: dict[str, Path], tmp_path: Path) -> None:
     save_ternary(folders["latent"], tmp_path / "out")
     assert (
