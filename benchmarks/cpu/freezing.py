@@ -24,7 +24,7 @@ from machine import describe_machine, quartiles, ratio, seconds, take_turns, wri
 from peers import SIZES, Shape
 
 from bitsft.ternary import replace_linear_with_bitlinear, ternary_layers
-from bitsft.ternary.linear import hold_codes
+from bitsft.ternary.held_codes import hold_codes
 from bitsft.training import freeze_parameters
 
 ALL = "everything trained"

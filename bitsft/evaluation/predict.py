@@ -153,7 +153,7 @@ def predict(
 
     from bitsft.metrics.generation import batch_writer
     from bitsft.metrics.inference_state import inference_state, seeded
-    from bitsft.ternary.linear import hold_codes
+    from bitsft.ternary.held_codes import hold_codes
 
     model, questions = loaded.model, encoded.questions
     places = plan_batches(

@@ -26,7 +26,8 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from bitsft.memory.live_bytes import LiveBytes, without_memory_
 from bitsft.memory.methods import Method
-from bitsft.ternary.linear import codes_at_each_use, hold_codes, ternary_layers
+from bitsft.ternary.held_codes import codes_at_each_use, hold_codes
+from bitsft.ternary.linear import ternary_layers
 from bitsft.ternary.packed_linear import PackedLinear158
 from bitsft.ternary.replace import replace_linear_with_bitlinear
 

@@ -149,7 +149,7 @@ def complete(
     """`generate_completions` for prompts that are token ids already; same arguments and errors."""
     from tqdm.auto import tqdm
 
-    from bitsft.ternary.linear import hold_codes
+    from bitsft.ternary.held_codes import hold_codes
 
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size}: it must be 1 or more")

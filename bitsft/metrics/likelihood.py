@@ -58,7 +58,7 @@ def log_likelihoods(
     import torch
     from tqdm.auto import tqdm
 
-    from bitsft.ternary.linear import hold_codes
+    from bitsft.ternary.held_codes import hold_codes
 
     _check(model, prompts, continuations, batch_size)
     fed = [(*p, *c[:-1]) for p, c in zip(prompts, continuations, strict=True)]

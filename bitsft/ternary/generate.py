@@ -14,7 +14,7 @@ from typing import Any
 
 from transformers import GenerationMixin, PreTrainedModel
 
-from bitsft.ternary.linear import hold_codes
+from bitsft.ternary.held_codes import hold_codes
 
 
 class HoldingGenerate:

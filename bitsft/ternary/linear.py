@@ -12,22 +12,21 @@ weight is exactly γ·codes and says γ itself. The state never has to be truste
 grid is quantized as a latent one, with a warning (grid_watch.py).
 
 Codes are computed in every forward unless somebody who sees every change of the weight asks the layer
-to keep them (`hold_codes`, the trainer does). Kept codes are dropped when the weight's storage, version
+to keep them (`hold_codes` in held_codes.py, the trainer does). Kept codes are dropped when the weight's storage, version
 counter or dtype changes, and `drop_codes` covers writers that go around the version counter. Between forward
-and backward they are kept in any case, a byte a weight, except under `codes_at_each_use`.
+and backward they are kept in any case, a byte a weight, except under `codes_at_each_use` (there, too).
 
 Limits: no double backward; under `torch.compile` the codes are always computed in the graph.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bitsft.ternary.dead_zone import with_dead_zone_bias
+from bitsft.ternary.float_product import float_product
 from bitsft.ternary.grid_watch import GridWatch
 from bitsft.ternary.kernels import kernels_for
 from bitsft.ternary.kernels.shared_input import quantized_input
@@ -36,7 +35,6 @@ from bitsft.ternary.quantize import (
     Granularity,
     grid_scale,
     latents_from_grid,
-    quantize_activations,
 )
 
 
@@ -227,7 +225,10 @@ class BitLinear158(nn.Linear):
         strength = self.quantization_strength if self.training else 1.0
         if strength < 1.0 or self.activation_bits is None:
             with torch.autocast(device, enabled=False):
-                y = self._float_product(x, codes, scale, strength, dtype)
+                rounds = self.activation_bits is not None
+                y = float_product(
+                    x, self.weight, codes, scale, dtype, strength=strength, round_activations=rounds
+                )
                 return y if bias is None else y + bias.to(dtype)
         if torch.is_grad_enabled():
             with torch.autocast(device, enabled=False) if autocast else nullcontext():
@@ -237,20 +238,6 @@ class BitLinear158(nn.Linear):
         x_i8, inverse_scale = quantized_input(x)
         y = kernels_for(x).ternary_product(x_i8, inverse_scale, codes, scale, bias, dtype)
         return y.view(*x.shape[:-1], self.out_features)
-
-    def _float_product(
-        self, x: Tensor, codes: Tensor, scale: Tensor, strength: float, dtype: torch.dtype
-    ) -> Tensor:
-        """Weight-only layers and λ warm-up: each operand is (1-λ)·full + λ·quantized."""
-        ternary_weight = (codes * scale).to(self.weight.dtype)
-        if strength < 1.0:
-            ternary_weight = torch.lerp(self.weight.detach(), ternary_weight, strength)
-        if self.activation_bits is not None:
-            x_i8, inverse_scale = quantize_activations(x)
-            x = _StraightThrough.apply(
-                x, torch.lerp(x.detach(), (x_i8 / inverse_scale).to(x.dtype), strength)
-            )
-        return F.linear(x.to(dtype), _StraightThrough.apply(self.weight, ternary_weight).to(dtype))
 
     def _quantize(self) -> tuple[Tensor, Tensor]:
         quantize = kernels_for(self.weight).quantize_weight
@@ -341,77 +328,8 @@ class BitLinear158(nn.Linear):
         return f"{super().extra_repr()}, activation_bits={self.activation_bits}, granularity={self.granularity!r}"
 
 
-class _StraightThrough(torch.autograd.Function):
-    """Passes `quantized` forward and its gradient back to `value`."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, quantized: Tensor) -> Tensor:
-        ctx.dtype = value.dtype
-        return quantized.view_as(quantized)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return grad.to(ctx.dtype), None
-
-
 def ternary_layers(model: nn.Module) -> dict[str, BitLinear158]:
     """All `BitLinear158` layers of a model, by their full name, each once."""
     return {
         name: module for name, module in model.named_modules() if isinstance(module, BitLinear158)
     }
-
-
-@contextmanager
-def hold_codes(model: nn.Module) -> Iterator[None]:
-    """Inside, each layer computes its codes once per change of its weight instead of once per forward.
-
-    For callers that see every change of the weights: call `drop_codes` on the layers after anything that
-    writes around PyTorch's version counter (raw pointers, `.data`). Nests; on leaving, layers that were
-    not held before release their codes.
-    """
-    entered = [layer for layer in ternary_layers(model).values() if not layer._holds_codes]
-    for layer in entered:
-        layer._holds_codes = True
-    try:
-        yield
-    finally:
-        for layer in entered:
-            layer._holds_codes = False
-            layer._held = None
-
-
-@contextmanager
-def codes_at_each_use(model: nn.Module) -> Iterator[None]:
-    """Inside, trained layers compute their codes in each forward and once more in its backward, and keep none between.
-
-    That spares a byte a weight where `hold_codes` spares time. As there, weights that are not finite are the
-    caller's to report; flips are those that the caller counts (`count_flips`). Layers that are not trained hold theirs.
-    """
-    trained = [layer for layer in ternary_layers(model).values() if layer.weight.requires_grad]
-    frozen = [layer for layer in ternary_layers(model).values() if not layer.weight.requires_grad]
-    for layer in trained:
-        layer._spares_codes = True
-    try:
-        with hold_codes(nn.ModuleList(frozen)):
-            yield
-    finally:
-        for layer in trained:
-            layer._spares_codes = False
-
-
-@contextmanager
-def held_codes_set_aside(model: nn.Module) -> Iterator[None]:
-    """Inside, the layers may get other weights for a while: codes made of those count no flips.
-
-    The caller puts the first weights back before the end.
-    """
-    layers = ternary_layers(model).values()
-    before = [(layer, layer._held, layer.flip_count) for layer in layers]
-    for layer in layers:
-        layer._held = None
-    try:
-        yield
-    finally:
-        for layer, held, flip_count in before:
-            layer._held, layer.flip_count = held, flip_count
-            layer.drop_codes()

@@ -19,8 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bitsft.ternary.kernels import kernels_for
-from bitsft.ternary.kernels.shared_input import quantized_input
+from bitsft.ternary.frozen_product import FrozenProduct
 from bitsft.ternary.linear import BitLinear158
 from bitsft.ternary.pack import CODES_PER_BYTE, check_packed, pack_codes, unpack_unchecked
 from bitsft.ternary.quantize import Granularity
@@ -202,13 +201,13 @@ class PackedLinear158(nn.Linear):
                 return F.linear(x.to(dtype), (scale * codes).to(dtype), bias)
             if self.packed is None:
                 codes = cast(Tensor, self.codes)
-                return _FrozenProduct.apply(x, codes, self.weight_scale, self.bias, dtype)
+                return FrozenProduct.apply(x, codes, self.weight_scale, self.bias, dtype)
             scale, bias = self.weight_scale, self.bias
             missing = CODES_PER_BYTE * len(self.packed) - self.out_features
             if missing:
                 scale = F.pad(scale, (0, 0, 0, missing), value=1.0) if scale.dim() else scale
                 bias = None if bias is None else F.pad(bias, (0, missing))
-            y = _FrozenProduct.apply(x, self.packed, scale, bias, dtype)
+            y = FrozenProduct.apply(x, self.packed, scale, bias, dtype)
         return y[..., : self.out_features] if missing else y
 
     def extra_repr(self) -> str:
@@ -239,37 +238,6 @@ class PackedLinear158(nn.Linear):
             state_dict = {**state_dict, prefix + "packed": packed}
             del state_dict[prefix + "codes"]
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-class _FrozenProduct(torch.autograd.Function):
-    """The product with its gradient for x; packed codes are unpacked in backward again, not saved."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, held: Tensor, scale: Tensor, bias: Tensor | None, dtype: torch.dtype
-    ) -> Tensor:
-        kernels = kernels_for(x)
-        x_i8, inverse_scale = quantized_input(x)
-        is_packed = held.dtype == torch.uint8
-        product = kernels.packed_product if is_packed else kernels.ternary_product
-        y = product(x_i8, inverse_scale, held, scale, bias, dtype)
-        ctx.save_for_backward(held, scale)
-        ctx.dtypes = (x.dtype, dtype)
-        # no view of y: PEFT's AdaLoRA adds to the result in place, which autograd forbids for views made here
-        return torch.ops.aten._unsafe_view(y, (*x.shape[:-1], y.shape[-1]))
-
-    @staticmethod
-    def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
-        held, scale = ctx.saved_tensors
-        x_dtype, dtype = ctx.dtypes
-        if not ctx.needs_input_grad[0]:
-            return None, None, None, None, None
-        flat = grad_y.reshape(-1, grad_y.shape[-1])
-        kernels = kernels_for(flat)
-        is_packed = held.dtype == torch.uint8
-        gradient = kernels.packed_input_gradient if is_packed else kernels.input_gradient
-        grad_x = gradient(flat, held, scale, dtype).to(x_dtype)
-        return grad_x.reshape(*grad_y.shape[:-1], held.shape[1]), None, None, None, None
 
 
 TernaryLayer = BitLinear158 | PackedLinear158

@@ -47,7 +47,7 @@ from bitsft.adapters.preparation import (
 from bitsft.checkpoint.packed import check_packable
 from bitsft.data.budget import token_budget
 from bitsft.metrics.callback import GenerationMetricsCallback
-from bitsft.ternary.linear import codes_at_each_use, hold_codes
+from bitsft.ternary.held_codes import codes_at_each_use, hold_codes
 from bitsft.ternary.replace import replace_linear_with_bitlinear
 from bitsft.training.callbacks import ProjectionCallback
 from bitsft.training.config import as_ternary_config

@@ -12,7 +12,7 @@ from transformers import LlamaForCausalLM
 
 from bitsft import load_ternary, replace_linear_with_bitlinear, save_ternary
 from bitsft.ternary import BitLinear158, hold_codes, ternary_layers
-from bitsft.ternary.linear import codes_at_each_use
+from bitsft.ternary.held_codes import codes_at_each_use
 
 IDS = torch.tensor([[5, 6, 7, 8, 9]])
 CHANGED = "changed in place outside bitsft"

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bitsft.ternary import BitLinear158, hold_codes
-from bitsft.ternary.linear import codes_at_each_use
+from bitsft.ternary.held_codes import codes_at_each_use
 
 TOLERANCE = {
     torch.float32: {"rtol": 1e-5, "atol": 1e-5},

@@ -116,7 +116,7 @@ def _evaluate(
     from lm_eval.models.huggingface import HFLM
 
     from bitsft.metrics.inference_state import inference_state
-    from bitsft.ternary.linear import hold_codes
+    from bitsft.ternary.held_codes import hold_codes
 
     tasks, manager = loaded
     groups = tasks["groups"]

@@ -19,7 +19,7 @@ from datasets import Dataset
 from transformers.trainer_utils import TrainOutput
 from trl import SFTTrainer
 
-from bitsft.ternary.linear import hold_codes
+from bitsft.ternary.held_codes import hold_codes
 from bitsft.training.config import TernarySFTConfig
 from bitsft.training.distillation.cache.cached_teacher import CachedTeacher
 from bitsft.training.distillation.cache.teacher_cache import TeacherCache

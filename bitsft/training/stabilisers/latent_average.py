@@ -20,7 +20,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from bitsft.ternary.linear import held_codes_set_aside
+from bitsft.ternary.held_codes import held_codes_set_aside
 
 
 class LatentAverage:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from bitsft.ternary import BitLinear158, kernels
+from bitsft.ternary.held_codes import hold_codes
 from bitsft.ternary.kernels import blocked, kernels_for, reference
-from bitsft.ternary.linear import hold_codes
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 SHAPES = [(1, 1, 1), (0, 8, 4), (3, 7, 5), (65, 33, 40), (200, 64, 96)]

@@ -9,7 +9,7 @@ from transformers import TrainerCallback
 
 from bitsft.scratch import new_llama
 from bitsft.ternary import replace_linear_with_bitlinear, ternary_layers
-from bitsft.ternary.linear import codes_at_each_use, hold_codes
+from bitsft.ternary.held_codes import codes_at_each_use, hold_codes
 from bitsft.training.latent_free import LatentFreeOptimizer
 
 from ..conftest import MakeTrainer, number_rows

@@ -14,7 +14,8 @@ from transformers import PreTrainedModel
 
 from bitsft.checkpoint.proof.readers.side import Activations, Side
 from bitsft.metrics.inference_state import inference_state
-from bitsft.ternary.linear import hold_codes, ternary_layers
+from bitsft.ternary.held_codes import hold_codes
+from bitsft.ternary.linear import ternary_layers
 from bitsft.ternary.packed_linear import layers_with_codes
 
 

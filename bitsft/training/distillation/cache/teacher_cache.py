@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from bitsft.data.common.hashing import digest, one_form
 from bitsft.runs.base_model import describe_model
 from bitsft.runs.settings import is_secret
-from bitsft.ternary.linear import hold_codes
+from bitsft.ternary.held_codes import hold_codes
 from bitsft.ternary.packed_linear import layers_with_codes
 from bitsft.training.distillation.cache.build import Collate, build_cache
 from bitsft.training.distillation.cache.cached_teacher import CachedTeacher

@@ -9,8 +9,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from bitsft.ternary import BitLinear158, kernels, replace_linear_with_bitlinear
+from bitsft.ternary.held_codes import hold_codes
 from bitsft.ternary.kernels import gpu, reference
-from bitsft.ternary.linear import hold_codes, ternary_layers
+from bitsft.ternary.linear import ternary_layers
 from bitsft.ternary.packed_linear import PackedLinear158
 
 
