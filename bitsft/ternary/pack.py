@@ -32,11 +32,12 @@ def pack_codes(codes: Tensor) -> Tensor:
         raise ValueError(
             f"Cannot pack {rows} rows four to a byte; out_features must be a multiple of {CODES_PER_BYTE}."
         )
-    if not codes.is_meta and not bool((codes.abs() <= 1).all()):
+    unsigned = (codes + 1).to(torch.uint8)  # -128 has no magnitude in int8, but is 129 here
+    if not codes.is_meta and not bool((unsigned <= 2).all()):
         raise ValueError(
-            f"Codes must be -1, 0 or 1; the largest magnitude is {int(codes.abs().max())}."
+            f"Codes must be -1, 0 or 1; the largest magnitude is {int(codes.int().abs().max())}."
         )
-    quarters = (codes + 1).to(torch.uint8).chunk(CODES_PER_BYTE)
+    quarters = unsigned.chunk(CODES_PER_BYTE)
     packed = torch.zeros_like(quarters[0])
     for position, quarter in enumerate(quarters):
         packed |= quarter << (2 * position)

@@ -32,9 +32,12 @@ def test_rows_that_do_not_fill_bytes_are_refused() -> None:
         pack_codes(torch.zeros(6, 2, dtype=torch.int8))
 
 
-def test_other_values_are_refused() -> None:
-    with pytest.raises(ValueError, match="largest magnitude is 2"):
-        pack_codes(torch.full((4, 1), 2, dtype=torch.int8))
+@pytest.mark.parametrize("value", [2, -2, 127, -128])  # int8 has no 128: abs(-128) is -128
+def test_other_values_are_refused(value: int) -> None:
+    codes = torch.zeros(4, 3, dtype=torch.int8)
+    codes[2, 1] = value
+    with pytest.raises(ValueError, match=f"largest magnitude is {abs(value)}"):
+        pack_codes(codes)
 
 
 def test_damaged_bytes_are_refused() -> None:
