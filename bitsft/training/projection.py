@@ -41,7 +41,7 @@ class Projection:
         self.stabilisers = Stabilisers(model, args)
         self._steps_since_statistics = 0
         self._warned_of_nan = False
-        self._frozen_stats: TernaryStats | None = None
+        self._stats_while_frozen: TernaryStats | None = None
         if not args.keep_latent_weights:
             # A frozen base must not change while adapters train, so it becomes ternary now.
             for layer in ternary_layers(model).values():
@@ -94,6 +94,7 @@ class Projection:
         """Some optimizers and callbacks write through raw pointers, which no version counter sees."""
         for layer in self._trained():
             layer.drop_codes()
+            self._stats_while_frozen = None
 
     def finish(self) -> None:
         """After training: the model itself is ternary, unless the latent weights are to stay."""
@@ -109,9 +110,9 @@ class Projection:
 
         `flip_rate` is the mean per optimizer step since the last call; the others are of this moment.
         """
-        stats = self._frozen_stats or ternary_stats(self._model)
+        stats = self._stats_while_frozen or ternary_stats(self._model)
         if not self._trained():
-            self._frozen_stats = stats  # under adapters nothing changes
+            self._stats_while_frozen = stats  # as under adapters, until a layer is trained after all
         self._warn_of_nan()
         steps = max(1, self._steps_since_statistics)
         self._steps_since_statistics = 0
