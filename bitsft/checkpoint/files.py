@@ -3,61 +3,33 @@
     model.safetensors                        one file, or
     model.safetensors.index.json             "weight_map": tensor -> file, and the files it names
 
-    a file = 8 bytes length of the header, little-endian | header, JSON | data
-    header = name -> {"dtype", "shape", "data_offsets": [begin, end] within the data}
-
-Format: the README of the safetensors library. It is checked here in full before any value is read, because a
-checkpoint is fetched over networks and mixed by hand: errors name the file and the tensor.
+A file's own format is in safetensors_header.py. That the files are whole and fit together is checked before any value is
+read, because a checkpoint is fetched over networks and mixed by hand: errors name the file and the tensor.
 
 Values are read with `readinto` at their offset, not through a memory map: pages of a map count as the process's
 memory until the file is closed, so reading a shard tensor by tensor would hold all of it. That is no slower: 1.2 GB in
 40 tensors took 0.16 s from the page cache and 0.1 GB of memory; copied out of `safe_open`'s map 0.25 s and 1.4 GB, or,
 with the file opened anew for each tensor, 0.18 s and 0.3 GB (medians of five).
 
-Limits: no pickle (`*.bin`), no GGUF; sub-byte dtypes are refused; a file that changes while it is open is noticed
+Limits: no pickle (`*.bin`), no GGUF; a file that changes while it is open is noticed
 only when it gets too short.
 """
 
 import json
-import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from bitsft.checkpoint.safetensors_header import Entry, damaged, read_header
+
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 _WEIGHT_FILE = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
-_LONGEST_HEADER = 100_000_000  # the safetensors library's own bound
-DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "F8_E4M3": torch.float8_e4m3fn,
-    "F8_E5M2": torch.float8_e5m2,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
-DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
-
-
-@dataclass(frozen=True)
-class _Entry:
-    file: Path
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-    begin: int  # in the file
-    end: int
 
 
 class CheckpointFiles:
@@ -69,7 +41,7 @@ class CheckpointFiles:
         total_bytes: Size of all tensors together.
     """
 
-    def __init__(self, directory: Path, entries: Mapping[str, _Entry]) -> None:
+    def __init__(self, directory: Path, entries: Mapping[str, Entry]) -> None:
         self.directory = directory
         self._entries = dict(entries)
         self.names = list(self._entries)
@@ -112,7 +84,7 @@ class CheckpointFiles:
             while done < size:  # one call reads at most 2 GB
                 count = file.readinto(view[done:])
                 if not count:
-                    raise _damaged(entry.file, f"ends within tensor {name!r}; it was truncated")
+                    raise damaged(entry.file, f"ends within tensor {name!r}; it was truncated")
                 done += count
         return buffer.view(entry.dtype).reshape(entry.shape)
 
@@ -146,7 +118,7 @@ def open_checkpoint(directory: str | os.PathLike[str]) -> CheckpointFiles:
             f"{folder} holds {SINGLE_FILE} and shards of another save ({present[0]}) but no {INDEX_FILE}, so it is "
             "unclear which weights are meant. Delete those that are not, or fetch the index."
         )
-    return CheckpointFiles(folder, _read_header(folder / SINGLE_FILE))
+    return CheckpointFiles(folder, read_header(folder / SINGLE_FILE))
 
 
 def read_config(directory: str | os.PathLike[str]) -> dict[str, Any]:
@@ -180,7 +152,7 @@ def _read_index(folder: Path) -> dict[str, str]:
 
 def _entries_by_index(
     folder: Path, placed: Mapping[str, str], present: list[str]
-) -> dict[str, _Entry]:
+) -> dict[str, Entry]:
     files = sorted(set(placed.values()))
     for file in files:
         if not (folder / file).is_file():
@@ -195,7 +167,7 @@ def _entries_by_index(
             f"{folder} holds {', '.join(strangers)}, which {INDEX_FILE} does not name: files of two checkpoints seem "
             "to be mixed. Delete those that do not belong here."
         )
-    headers = {file: _read_header(folder / file) for file in files}
+    headers = {file: read_header(folder / file) for file in files}
     for file, header in headers.items():
         for name in header:
             if placed.get(name) == file:
@@ -222,80 +194,6 @@ def _first(placed: Mapping[str, str], file: str) -> str:
     return next(name for name, where in placed.items() if where == file)
 
 
-def _read_header(path: Path) -> dict[str, _Entry]:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(8)
-        if start == b"version ":
-            raise ValueError(
-                f"{path} is a pointer of Git LFS, not the weights themselves. Run `git lfs pull` in the folder."
-            )
-        length = int.from_bytes(start, "little")
-        if len(start) < 8 or 8 + length > size:
-            if length > _LONGEST_HEADER:
-                raise _damaged(path, "does not begin as a safetensors file does")
-            raise _damaged(path, f"is truncated: it has {size} bytes, which end within its header")
-        text = file.read(length)
-    try:
-        header = json.loads(text.decode(), object_pairs_hook=_without_repeats)
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise _damaged(path, f"has a header that is not JSON ({error})") from error
-    if not isinstance(header, dict):
-        raise _damaged(path, "has a header that is not a JSON object")
-    header.pop("__metadata__", None)
-    data = 8 + length
-    entries = {name: _entry(path, name, value, data) for name, value in header.items()}
-    expected = data
-    for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
-        if entry.end > size:
-            raise _damaged(
-                path,
-                f"is truncated: tensor {name!r} ends at byte {entry.end}, but the file has {size} bytes",
-            )
-        if entry.begin != expected:
-            relation = "overlaps the tensor before it" if entry.begin < expected else "leaves a gap"
-            raise _damaged(path, f"has a header in which tensor {name!r} {relation}")
-        expected = entry.end
-    if expected != size:
-        raise _damaged(path, f"has {size - expected} bytes that belong to no tensor")
-    return entries
-
-
-def _entry(path: Path, name: str, value: object, data: int) -> _Entry:
-    def refuse(problem: str) -> ValueError:
-        return _damaged(path, f"has a header in which tensor {name!r} {problem}")
-
-    if not isinstance(value, dict):
-        raise refuse("has no dtype, shape and data_offsets")
-    shape: Any = value.get("shape")
-    offsets: Any = value.get("data_offsets")
-    if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
-        raise refuse(f"has shape {shape!r} and data_offsets {offsets!r}")
-    dtype = DTYPES.get(str(value.get("dtype")))
-    if dtype is None:
-        raise ValueError(
-            f"{path}: tensor {name!r} has dtype {value.get('dtype')!r}; readable are {', '.join(DTYPES)}."
-        )
-    needed = math.prod(shape) * dtype.itemsize
-    if offsets[1] - offsets[0] != needed:
-        raise refuse(
-            f"takes {offsets[1] - offsets[0]} bytes where {dtype} {tuple(shape)} needs {needed}"
-        )
-    return _Entry(path, dtype, tuple(shape), data + offsets[0], data + offsets[1])
-
-
-def _are_counts(value: Any) -> bool:
-    return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(n for n in names if names.count(n) > 1)!r} stands in it twice")
-    return result
-
-
 def _read_json_object(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text("utf-8"))
@@ -306,10 +204,6 @@ def _read_json_object(path: Path) -> dict[str, Any]:
             f"{path} holds {type(value).__name__} instead of a JSON object. Fetch the file again."
         )
     return value
-
-
-def _damaged(path: Path, problem: str) -> ValueError:
-    return ValueError(f"{path} {problem}. Fetch the file again.")
 
 
 def _no_folder(path: Path) -> FileNotFoundError:

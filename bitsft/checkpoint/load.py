@@ -33,7 +33,7 @@ from bitsft.checkpoint.layer_weight import give_weight
 from bitsft.checkpoint.load_packed import load_packed, single_device
 from bitsft.checkpoint.names_in_files import names_in_files
 from bitsft.checkpoint.outline import TernaryCheckpoint, open_ternary
-from bitsft.checkpoint.stored_form import ScaleConvention
+from bitsft.checkpoint.scale_convention import ScaleConvention
 from bitsft.ternary.linear import BitLinear158
 from bitsft.ternary.packed_linear import CodesInMemory, check_codes_in_memory, pack_model
 from bitsft.ternary.quantize import Granularity

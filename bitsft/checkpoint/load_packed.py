@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 
 from bitsft.checkpoint.layer_weight import give_weight
 from bitsft.checkpoint.outline import TernaryCheckpoint
-from bitsft.checkpoint.stored_form import StoredTensor
+from bitsft.checkpoint.stored_tensors import StoredTensor
 from bitsft.ternary.linear import BitLinear158
 from bitsft.ternary.packed_linear import CodesInMemory, PackedLinear158
 

@@ -3,16 +3,11 @@
 The model is built on the meta device, and transformers loads tensors without values into it: it names, ties,
 converts and stacks them as it will the real ones, so its report says exactly what is missing, left over or of
 another shape. transformers itself would only warn of that and leave random weights. The same outline shows which
-layers become ternary:
-
-    packed   those with a weight_scale; config.json has to mean the same ones
-    online   those that the installed transformers would convert
-    dense    all that replace_linear_with_bitlinear takes
+layers become ternary (outlined_layers.py).
 
 transformers does not see the quantization_config here: its own layers are not wanted.
 
-Limits: packed weights that transformers would stack (experts in one parameter) are refused, as it cannot read
-them either; so are tensors renamed on loading by more than a prefix.
+Limit: tensors renamed on loading by more than a prefix are refused where they are packed.
 """
 
 import copy
@@ -26,24 +21,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from torch import nn
 from transformers import (
-    MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
     PreTrainedConfig,
     PreTrainedModel,
 )
-from transformers.dynamic_module_utils import get_class_from_dynamic_module
-from transformers.quantizers.quantizer_bitnet import BitNetHfQuantizer
-from transformers.quantizers.quantizers_utils import should_convert_module
 from transformers.utils import logging as transformers_logging
 
 from bitsft.checkpoint.files import CheckpointFiles, open_checkpoint, read_config
-from bitsft.checkpoint.stored_form import ScaleConvention, StoredForm, stored_form
-from bitsft.ternary.linear import ternary_layers
+from bitsft.checkpoint.model_class import model_class
+from bitsft.checkpoint.outlined_layers import make_ternary, where
+from bitsft.checkpoint.scale_convention import ScaleConvention
+from bitsft.checkpoint.stored_form import stored_form
+from bitsft.checkpoint.stored_tensors import StoredForm
 from bitsft.ternary.quantize import Granularity
-from bitsft.ternary.replace import FilterFn, replace_linear_with_bitlinear
+from bitsft.ternary.replace import FilterFn
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _NOT_HERE = {
@@ -112,14 +104,14 @@ def open_ternary(
         )
     config = copy.deepcopy(config)
     vars(config).pop("quantization_config", None)
-    model_class = _model_class(config, folder, trust_remote_code)
+    class_of_model = model_class(config, folder, trust_remote_code)
 
     def from_pretrained(state_dict: Any, **options: Any) -> Any:
-        return model_class.from_pretrained(
+        return class_of_model.from_pretrained(
             None, config=config, state_dict=state_dict, dtype=dtype, **{**model_kwargs, **options}
         )
 
-    with _dry_run(files, model_class):
+    with _dry_run(files, class_of_model):
         outline, report = from_pretrained(
             {
                 name: torch.empty(tensor.get_shape(), dtype=dtype, device="meta")
@@ -132,7 +124,7 @@ def open_ternary(
         if model_kwargs.get("ignore_mismatched_sizes"):
             report["mismatched_keys"] = set()
         _check_every_tensor_has_a_place(files, outline, report)
-        ternary = _make_ternary(
+        ternary = make_ternary(
             outline,
             files,
             form,
@@ -151,33 +143,6 @@ def _dtype(dtype: torch.dtype | str | None, config: dict[str, Any]) -> torch.dty
     if dtype not in _DTYPES.values():
         raise ValueError(f"dtype is {dtype!r}; use one of {', '.join(_DTYPES)} or 'auto'.")
     return dtype  # type: ignore[return-value]
-
-
-def _model_class(
-    config: PreTrainedConfig, folder: Path, trust_remote_code: bool
-) -> type[PreTrainedModel]:
-    """The class that config.json names, as TRL chooses it; else code in the folder; else a causal LM."""
-    name = (config.architectures or [""])[0]
-    named = getattr(transformers, name, None) if name else None
-    if isinstance(named, type) and issubclass(named, PreTrainedModel):
-        return named
-    auto_map = vars(config).get("auto_map") or {}
-    for auto_class in ("AutoModelForImageTextToText", "AutoModelForCausalLM"):
-        if auto_class in auto_map and trust_remote_code:
-            remote = get_class_from_dynamic_module(auto_map[auto_class], str(folder))
-            remote.register_for_auto_class(auto_class)  # so that it is saved with its code
-            return remote
-    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
-        return MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
-    remedy = (
-        "Its code lies in the checkpoint: read it, then pass trust_remote_code=True."
-        if auto_map
-        else "Check architectures and model_type in config.json, or update transformers."
-    )
-    raise ValueError(
-        f"{folder / 'config.json'}: transformers {transformers.__version__} has no model {name!r} (model_type "
-        f"{config.model_type!r}). {remedy}"
-    )
 
 
 @contextmanager
@@ -220,7 +185,7 @@ def _check_every_tensor_has_a_place(
     kind = type(model).__name__
     for name, found, needed in sorted(report["mismatched_keys"]):
         raise ValueError(
-            f"{_where(files, name)} has shape {tuple(found)}, but {kind} needs {tuple(needed)} as config.json describes "
+            f"{where(files, name)} has shape {tuple(found)}, but {kind} needs {tuple(needed)} as config.json describes "
             "it (packed weights count four rows a byte). Weights and config.json are not of one model."
         )
     missing = sorted(report["missing_keys"])
@@ -233,101 +198,10 @@ def _check_every_tensor_has_a_place(
     unexpected = sorted(report["unexpected_keys"])
     if unexpected:
         raise ValueError(
-            f"{_where(files, unexpected[0])} has no place in {kind}; in all it has none for {len(unexpected)} tensors: "
+            f"{where(files, unexpected[0])} has no place in {kind}; in all it has none for {len(unexpected)} tensors: "
             f"{_listed(unexpected)}. config.json is another model's, or describes fewer layers; pass key_mapping if "
             "only the names differ."
         )
-
-
-def _make_ternary(
-    model: PreTrainedModel,
-    files: CheckpointFiles,
-    form: StoredForm,
-    filter_fn: FilterFn | None,
-    **options: Any,
-) -> frozenset[str]:
-    """Make the outline's layers ternary that are so in the checkpoint; their names."""
-    linear = {name: m for name, m in model.named_modules() if isinstance(m, nn.Linear)}
-    meant = set(linear) if form.kind == "dense" else _converted_by_transformers(model, form)
-    packed = {_module_name(layer, linear, files) for layer in form.scales}
-    stored = packed if form.scales else meant
-    if form.kind == "online" and not stored:
-        raise ValueError(
-            f"{files.directory / 'config.json'}: modules_to_not_convert leaves no linear layer to be ternary."
-        )
-    asked = set()
-
-    def choose(module: nn.Module, name: str) -> bool:
-        asked.add(name)
-        return name in stored and (filter_fn is None or filter_fn(module, name))
-
-    replace_linear_with_bitlinear(model, filter_fn=choose, **options)
-    if form.scales:
-        _check_config_means(packed, meant & asked, meant, files)
-    for name in sorted(set() if form.kind == "dense" else stored - asked):
-        raise ValueError(
-            f"{_where(files, name + '.weight')}: this layer is ternary in the checkpoint, but bitsft keeps it in full "
-            "precision (output head, embedding, router). If it was not trained so, name it in modules_to_not_convert "
-            f"in {files.directory / 'config.json'}; if it was, keep stock transformers."
-        )
-    return frozenset(ternary_layers(model))
-
-
-def _module_name(layer: str, linear: dict[str, nn.Linear], files: CheckpointFiles) -> str:
-    """The model's layer for one of the file; they differ by a prefix where a base model was saved, say."""
-    if layer in linear:
-        return layer
-    alike = [n for n in linear if n.endswith(f".{layer}") or layer.endswith(f".{n}")]
-    if len(alike) == 1:
-        return alike[0]
-    raise ValueError(
-        f"{_where(files, layer + '.weight')} is packed, but the model has no linear layer {layer!r} of its own (experts "
-        "in one parameter, for example). Dequantize it with the library that packed it, and load that."
-    )
-
-
-def _converted_by_transformers(model: PreTrainedModel, form: StoredForm) -> set[str]:
-    """Layers that the installed transformers makes ternary with this quantization_config."""
-    patterns = BitNetHfQuantizer.get_modules_to_not_convert(
-        model,
-        form.quantization_config.get("modules_to_not_convert"),
-        model._keep_in_fp32_modules,
-    )
-    return {
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and should_convert_module(name, patterns)
-    }
-
-
-def _check_config_means(
-    packed: set[str], needed: set[str], allowed: set[str], files: CheckpointFiles
-) -> None:
-    config = files.directory / "config.json"
-    for name in sorted(needed - packed):
-        raise ValueError(
-            f"{_where(files, name + '.weight')} is not packed, but {config} says so: it does not stand in "
-            f"modules_to_not_convert. {_MIXED}"
-        )
-    for name in sorted(packed - allowed):
-        raise ValueError(
-            f"{_where(files, name + '.weight')} is packed, but modules_to_not_convert in {config} keeps {name} in full "
-            f"precision. {_MIXED}"
-        )
-
-
-_MIXED = "Fetch weights and config.json again from one place, or correct modules_to_not_convert."
-
-
-def _where(files: CheckpointFiles, tensor: str) -> str:
-    """File and tensor, for a name as the model has it."""
-    for name in (
-        tensor,
-        *(n for n in files.names if n.endswith(f".{tensor}") or tensor.endswith(f".{n}")),
-    ):
-        if name in files:
-            return f"{files.file_of(name)}: tensor {name!r}"
-    return f"{files.directory}: tensor {tensor!r}"
 
 
 def _listed(names: list[str]) -> str:

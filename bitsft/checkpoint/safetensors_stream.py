@@ -18,7 +18,7 @@ from huggingface_hub import split_state_dict_into_shards_factory
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from bitsft.checkpoint.files import DTYPE_NAMES
+from bitsft.checkpoint.safetensors_header import DTYPE_NAMES
 
 
 def write_safetensors(

@@ -11,139 +11,19 @@ Source: `transformers/integrations/bitnet.py`, and `BitNetQuantConfig` for the d
 scaled product by BitLinear, but before scaling by AutoBitLinear offline: (x·codes + bias)·γ; there it is read as
 γ·bias.
 
-The two packed forms look alike, and a file with the wrong linear_class loads without an error into a model that talks
-nonsense. It is recognised by its size: γ of a trained model is mostly 0.005 to 0.3, so 1/γ read as γ gives 3 to
-200. Limit: around 1 the two cannot be told apart, and microsoft/bitnet-b1.58-2B-4T has γ of about 1.5
-(microsoft/BitNet pull request 616 quotes 1.555); so only a median above 4 is refused, where the other convention
-would give a plausible one.
+The two packed forms look alike: scale_convention.py.
 """
 
 import math
-import statistics
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bitsft.checkpoint.files import CheckpointFiles
-from bitsft.ternary.pack import CODES_PER_BYTE, check_packed, unpack_unchecked
-
-ScaleConvention = Literal["divide", "multiply"]
-
-LARGEST_PLAUSIBLE_SCALE = 4.0
-"""A median γ above this, with one between it and SMALLEST the other way round, is the wrong convention."""
-SMALLEST_PLAUSIBLE_SCALE = 1e-4
-
-CONVENTIONS = (
-    "There are two conventions: transformers' BitLinear (linear_class 'bitlinear') divides by weight_scale, which "
-    "then holds 1/γ; AutoBitLinear (linear_class 'autobitlinear') multiplies by it, and it holds γ."
-)
-
-
-@dataclass(frozen=True)
-class StoredForm:
-    """How a checkpoint's ternary weights are stored.
-
-    Attributes:
-        kind: `"dense"`, `"online"`, `"packed"` or `"rows"` (not packed, a scale per row).
-        quantization_config: That of config.json; empty where it has none.
-        convention: Of a packed checkpoint: whether `weight_scale` divides or multiplies; else None.
-        scales: `weight_scale` of each layer that has one, by name, float32 `()`: γ of packed layers, 1 where
-            each row has its own γ.
-    """
-
-    kind: Literal["dense", "online", "packed", "rows"]
-    quantization_config: dict[str, Any]
-    convention: ScaleConvention | None
-    scales: dict[str, Tensor]
-
-    def read_packed(self, files: CheckpointFiles, layer: str) -> tuple[Tensor, Tensor]:
-        """Codes and γ of a packed layer.
-
-        Args:
-            files: The checkpoint.
-            layer: A name out of `scales`.
-
-        Returns:
-            `(codes, scale)`: int8 `[out_features, in_features]` and float32 `()`.
-
-        Raises:
-            ValueError: A byte holds something else than four codes.
-        """
-        packed, scale = self.read_packed_bytes(files, layer)
-        return unpack_unchecked(packed), scale
-
-    def read_packed_bytes(self, files: CheckpointFiles, layer: str) -> tuple[Tensor, Tensor]:
-        """`read_packed` without unpacking: the codes as `pack_codes` packs them, uint8 `[out_features / 4, in_features]`."""
-        name = f"{layer}.weight"
-        try:
-            packed = files.read(name)
-            check_packed(packed)
-            return packed, self.scales[layer]
-        except ValueError as error:
-            raise ValueError(f"{files.file_of(name)}: tensor {name!r}: {error}") from error
-
-    def read_dense(self, files: CheckpointFiles, name: str) -> Tensor:
-        """A tensor that is no packed weight or scale, in its stored dtype; the bias of an AutoBitLinear as γ·bias.
-
-        Args:
-            files: The checkpoint.
-            name: The tensor's name in it.
-
-        Returns:
-            The tensor; a bias that had to be scaled is float32.
-        """
-        tensor = files.read(name)
-        if self._is_scaled_bias(name):
-            return tensor.float() * self.scales[name.rpartition(".")[0]]
-        return tensor
-
-    def dense_dtype(self, files: CheckpointFiles, name: str) -> torch.dtype:
-        """The dtype of what `read_dense` gives for a name."""
-        return torch.float32 if self._is_scaled_bias(name) else files.dtype(name)
-
-    def _is_scaled_bias(self, name: str) -> bool:
-        layer, _, kind = name.rpartition(".")
-        autobitlinear = self.quantization_config.get("linear_class") == "autobitlinear"
-        return kind == "bias" and layer in self.scales and autobitlinear
-
-    def tensors(self, files: CheckpointFiles, dtype: torch.dtype) -> "dict[str, StoredTensor]":
-        """What a model is loaded from: the files' tensors by name, packed weights as γ·codes in `dtype`."""
-
-        def read_weight(layer: str) -> Tensor:
-            codes, scale = self.read_packed(files, layer)
-            return codes.to(dtype).mul_(scale.to(dtype))
-
-        tensors = {}
-        for name in files.names:
-            layer, _, kind = name.rpartition(".")
-            if self.kind == "packed" and layer in self.scales and kind == "weight":
-                rows, columns = files.shape(name)
-                shape: Sequence[int] = (rows * CODES_PER_BYTE, columns)
-                tensors[name] = StoredTensor(shape, partial(read_weight, layer))
-            elif layer not in self.scales or kind != "weight_scale":
-                tensors[name] = StoredTensor(
-                    files.shape(name), partial(self.read_dense, files, name)
-                )
-        return tensors
-
-
-class StoredTensor:
-    """A tensor that is made when it is indexed; transformers takes it for a slice of a safetensors file."""
-
-    def __init__(self, shape: Sequence[int], read: Callable[[], Tensor]) -> None:
-        self._shape = list(shape)
-        self._read = read
-
-    def get_shape(self) -> list[int]:
-        """Its shape; costs nothing."""
-        return self._shape
-
-    def __getitem__(self, index: Any) -> Tensor:
-        return self._read()[index]
+from bitsft.checkpoint.scale_convention import ScaleConvention, check_plausible, scale_of_stored
+from bitsft.checkpoint.stored_tensors import StoredForm
 
 
 def stored_form(
@@ -202,7 +82,7 @@ def stored_form(
     convention = scale_convention or declared
     scales = {layer: _read_scale(files, layer, convention) for layer in packed}
     if scale_convention is None:
-        _check_plausible(scales, convention, files, str(path))
+        check_plausible(scales, convention, files, str(path))
     return StoredForm("packed", quantization, convention, scales)
 
 
@@ -321,51 +201,3 @@ def _read_scale(files: CheckpointFiles, layer: str, convention: ScaleConvention)
             "diverged before it was written."
         )
     return scale
-
-
-def scale_of_stored(stored: Tensor, convention: ScaleConvention | None) -> Tensor:
-    """γ of a packed layer from its `weight_scale`.
-
-    Args:
-        stored: `weight_scale`, float32 `()`.
-        convention: What it does.
-    """
-    return _reciprocal(stored) if convention == "divide" else stored
-
-
-def _reciprocal(stored: Tensor) -> Tensor:
-    """The γ whose float32 reciprocal is exactly `stored` where there is one: forward divides by 1/γ."""
-    nearest = 1 / stored
-    infinity = torch.tensor(math.inf)
-    for scale in (
-        nearest,
-        torch.nextafter(nearest, infinity),
-        torch.nextafter(nearest, -infinity),
-    ):
-        if 1 / scale == stored:
-            return scale
-    return nearest
-
-
-def _check_plausible(
-    scales: Mapping[str, Tensor], convention: ScaleConvention, files: CheckpointFiles, path: str
-) -> None:
-    median = statistics.median(scale.item() for scale in scales.values())
-    if median <= LARGEST_PLAUSIBLE_SCALE or 1 / median < SMALLEST_PLAUSIBLE_SCALE:
-        return
-    layer = next(iter(scales))
-    name = f"{layer}.weight_scale"
-    stored = files.read(name).float().item()
-    right = "autobitlinear" if convention == "divide" else "bitlinear"
-    other = "multiply" if convention == "divide" else "divide"
-    remedy = f"Set linear_class to {right!r} in {path}, or pass scale_convention={other!r}"
-    if any(f"{layer}.bias" in files for layer in scales):
-        remedy = (
-            f"Pass scale_convention={other!r} (the other linear_class would change the biases, too)"
-        )
-    raise ValueError(
-        f"The scales are in the wrong convention: read as config.json says ({convention}), the median γ of "
-        f"{len(scales)} layers is {median:.4g}, while γ of a ternary model is mostly 0.005 to 0.3; the other way round "
-        f"it is {1 / median:.4g}. For example {name!r} in {files.file_of(name)} is {stored:.4g}. {CONVENTIONS} "
-        f"{remedy}; if the scales really are this large, pass scale_convention={convention!r}."
-    )

@@ -15,10 +15,12 @@ from typing import Any
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from bitsft.checkpoint.files import DTYPE_NAMES, read_config
+from bitsft.checkpoint.files import read_config
 from bitsft.checkpoint.hub_folder import model_folder
 from bitsft.checkpoint.identity import TernaryIdentity, identity_of
-from bitsft.checkpoint.stored_form import StoredForm, stored_form
+from bitsft.checkpoint.safetensors_header import DTYPE_NAMES
+from bitsft.checkpoint.stored_form import stored_form
+from bitsft.checkpoint.stored_tensors import StoredForm
 from bitsft.patches.codecs import compress
 from bitsft.patches.folder import (
     SHORT_HASH,

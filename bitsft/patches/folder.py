@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bitsft.checkpoint.files import DTYPES, CheckpointFiles, open_checkpoint
+from bitsft.checkpoint.files import CheckpointFiles, open_checkpoint
+from bitsft.checkpoint.safetensors_header import DTYPES
 
 SHORT_HASH = 32
 """Hexadecimal digits of a dense tensor's hash in a patch."""

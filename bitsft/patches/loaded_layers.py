@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bitsft.checkpoint.files import DTYPES
+from bitsft.checkpoint.safetensors_header import DTYPES
 from bitsft.patches.flips import Flips, step_codes
 from bitsft.patches.loaded_patch import LoadedPatch
 from bitsft.patches.tensors import read_scales, touched_hash

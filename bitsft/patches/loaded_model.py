@@ -27,12 +27,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from bitsft.checkpoint.files import DTYPES
 from bitsft.checkpoint.identity import (
     base_ternary_layers,
     name_without_adapters,
     ternary_base_identity,
 )
+from bitsft.checkpoint.safetensors_header import DTYPES
 from bitsft.patches.folder import SHORT_HASH
 from bitsft.patches.loaded_layers import (
     Change,

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bitsft.checkpoint.files import DTYPES
-from bitsft.checkpoint.stored_form import scale_of_stored
+from bitsft.checkpoint.safetensors_header import DTYPES
+from bitsft.checkpoint.scale_convention import scale_of_stored
 from bitsft.patches.flips import Flips
 from bitsft.patches.patch_file import PatchFile
 from bitsft.patches.tensors import read_flips

@@ -14,9 +14,9 @@ from typing import Any
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from bitsft.checkpoint.files import DTYPE_NAMES, DTYPES
 from bitsft.checkpoint.hub_folder import model_folder
 from bitsft.checkpoint.replaced_folder import replaced_folder
+from bitsft.checkpoint.safetensors_header import DTYPE_NAMES, DTYPES
 from bitsft.patches.codecs import decompress
 from bitsft.patches.folder import (
     CheckpointFolder,

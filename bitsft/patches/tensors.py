@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bitsft.checkpoint.files import DTYPE_NAMES
+from bitsft.checkpoint.safetensors_header import DTYPE_NAMES
 from bitsft.patches.differences import decode_difference, encode_difference
 from bitsft.patches.flips import (
     CodedFlips,

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import LlamaForCausalLM
 
-from bitsft.checkpoint import identity, load_ternary, save_ternary, stored_form
+from bitsft.checkpoint import identity, load_ternary, save_ternary, stored_tensors
 from bitsft.checkpoint.identity import identity_of, ternary_base_identity
 from bitsft.ternary import BitLinear158, replace_linear_with_bitlinear, ternary_layers
 from bitsft.ternary.packed_linear import PackedLinear158, pack_model
@@ -61,7 +61,7 @@ def test_packed_files_are_hashed_as_they_are(
     expected = ternary_base_identity(model)
     save_ternary(model, tmp_path)
     monkeypatch.setattr(identity, "pack_codes", None)
-    monkeypatch.setattr(stored_form, "unpack_unchecked", None)
+    monkeypatch.setattr(stored_tensors, "unpack_unchecked", None)
     assert ternary_base_identity(tmp_path) == expected
     damaged = load_file(tmp_path / "model.safetensors")
     damaged["model.layers.1.mlp.up_proj.weight"][0, 0] = 255

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from bitsft.checkpoint.files import CheckpointFiles, open_checkpoint
-from bitsft.checkpoint.stored_form import StoredForm, stored_form
+from bitsft.checkpoint.stored_form import stored_form
+from bitsft.checkpoint.stored_tensors import StoredForm
 from bitsft.ternary.pack import pack_codes
 
 CODES = torch.tensor([[1, 0], [-1, 1], [0, 0], [1, -1]], dtype=torch.int8)
@@ -85,34 +84,6 @@ def test_what_a_model_is_loaded_from(tmp_path: Path) -> None:
     assert torch.equal(tensors["0.weight"][...].float(), 0.25 * CODES)
     assert tensors["0.weight"][1:2].tolist() == [[-0.25, 0.25]]
     assert tensors["norm.weight"][...].dtype == torch.float32, "transformers casts the others"
-
-
-@settings(max_examples=300, derandomize=True, deadline=None)
-@given(scale=st.floats(2.0**-13, 4.0, width=32))
-def test_gamma_written_as_reciprocal_divides_as_before(scale: float) -> None:
-    from bitsft.checkpoint.stored_form import _reciprocal
-
-    stored = 1 / torch.tensor(scale)  # what bitsft and others write
-    read = _reciprocal(stored)
-    assert (1 / read).item() == stored.item()
-    assert read.item() == pytest.approx(scale, rel=2.5e-7)
-
-
-def test_bfloat16_reciprocals_up_to_the_root_of_two_are_exact() -> None:
-    from bitsft.checkpoint.stored_form import _reciprocal
-
-    for mantissa in range(128, 182):  # 1 to 1.414 in steps of 1/128: γ lies closer there than 1/γ
-        stored = torch.tensor(mantissa / 128 * 32, dtype=torch.bfloat16).float()
-        assert (1 / _reciprocal(stored)).item() == stored.item()
-
-
-def test_a_reciprocal_that_no_float_has() -> None:
-    from bitsft.checkpoint.stored_form import _reciprocal
-
-    stored = torch.nextafter(torch.tensor(2.0), torch.tensor(0.0))
-    values = [1 / torch.nextafter(torch.tensor(0.5), torch.tensor(t)) for t in (0.0, 1.0)]
-    assert stored not in values
-    assert abs(_reciprocal(stored).item() * stored.item() - 1) < 1e-7
 
 
 def test_scales_in_bfloat16_are_read_exactly(tmp_path: Path) -> None:
