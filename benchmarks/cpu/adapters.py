@@ -103,7 +103,12 @@ def _bytes_a_base_weight(model: Any) -> float:
     return sum(held.values()) / weights
 
 
-def _train(specification: Specification, answers: TextIO) -> None:
+def make_trainer(specification: Specification) -> Any:
+    """The trainer of one competitor, ready to train.
+
+    Args:
+        specification: `competitor`, `size`, `targets`, `checkpointing`, and what `trainer_options` wants.
+    """
     from datasets import Dataset
     from peers import SIZES
     from peft import LoraConfig
@@ -122,7 +127,7 @@ def _train(specification: Specification, answers: TextIO) -> None:
         "gradient_checkpointing": specification["checkpointing"],
         "bf16": competitor != "lora-float32",
     }
-    trainer = trainer_class(
+    return trainer_class(
         model=_base(competitor, size),
         args=config(**trainer_options(specification, **options)),
         train_dataset=Dataset.from_dict({"input_ids": ids, "labels": ids}),
@@ -134,6 +139,10 @@ def _train(specification: Specification, answers: TextIO) -> None:
             task_type="CAUSAL_LM",
         ),
     )
+
+
+def _train(specification: Specification, answers: TextIO) -> None:
+    trainer = make_trainer(specification)
     held = {"bytes_a_weight": _bytes_a_base_weight(trainer.model)}
     trainer.add_callback(callback_that_waits(answers, lambda _: held))
     trainer.train()

@@ -65,7 +65,12 @@ LIBRARIES = 700_000_000  # bytes: Python, torch, transformers, TRL
 # --- the worker: one trainer that steps on request ----------------------------------------------------------
 
 
-def _train(specification: Specification, answers: TextIO) -> None:
+def make_trainer(specification: Specification) -> Any:
+    """The trainer of one peer, ready to train.
+
+    Args:
+        specification: `peer`, `size`, `accumulation`, `checkpointing`, and what `trainer_options` wants.
+    """
     from datasets import Dataset
     from peers import PEERS, SIZES
     from trl import SFTConfig, SFTTrainer
@@ -86,12 +91,16 @@ def _train(specification: Specification, answers: TextIO) -> None:
     if peer.projection is not None:
         trainer_class, config_class = TernarySFTTrainer, TernarySFTConfig
         options["projection"] = peer.projection
-    trainer = trainer_class(
+    return trainer_class(
         model=model,
         args=config_class(**options),
         train_dataset=Dataset.from_dict({"input_ids": ids, "labels": ids}),
         processing_class=small_tokenizer(),
     )
+
+
+def _train(specification: Specification, answers: TextIO) -> None:
+    trainer = make_trainer(specification)
     before: dict[str, int] = {}
 
     def prepare(request: Any, given: Any) -> None:
