@@ -14,7 +14,7 @@ b ~ c put a and c into one. `drop_near_duplicates` therefore drops no row on the
 cluster, but only where it is similar to a row that is kept.
 
 Memory, beside the texts that the caller may hold: 8 bytes for each n-gram of each different text, and about
-500 bytes more for each of them. A million sentences of 20 characters took 0.85 GB, two worker processes included
+500 bytes more for each of them. A million sentences of 20 characters took 0.82 GB, two worker processes included
 (`benchmarks/data/near_duplicates.py`).
 """
 
