@@ -24,7 +24,8 @@ from bitsft import (
 )
 from bitsft.scratch import new_llama
 from bitsft.ternary import ternary_layers
-from bitsft.ternary.packed_linear import PackedLinear158, layers_with_codes, pack_model
+from bitsft.ternary.pack_model import pack_model
+from bitsft.ternary.packed_linear import PackedLinear158, layers_with_codes
 from bitsft.training import TernarySFTTrainer
 
 from .conftest import MakeTrainer, number_rows
