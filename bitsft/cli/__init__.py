@@ -17,7 +17,6 @@ Each verb imports what it needs when it runs, so that `bitsft --help` answers at
 
 import argparse
 import errno
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -26,10 +25,12 @@ from pathlib import Path
 import bitsft
 from bitsft.cli.compare import add_compare_arguments
 from bitsft.cli.data import add_data_arguments
-from bitsft.cli.data.wording import OptionsFormatter, in_options
+from bitsft.cli.data.wording import in_options
 from bitsft.cli.eval import add_eval_arguments
 from bitsft.cli.export import add_export_arguments
 from bitsft.cli.memory import add_memory_arguments
+from bitsft.cli.messages import messages_of_a_command
+from bitsft.cli.parser import WRONG_USE, Parser, WrongUse, at_least
 from bitsft.cli.patch import add_diff_arguments, add_patch_arguments
 from bitsft.cli.runs import add_runs_arguments
 from bitsft.cli.verify import add_verify_arguments
@@ -42,13 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows `bitsft`; default: those of this process.
 
     Returns:
-        The exit status: 0 for success, 1 for an error that was explained, 130 after Ctrl-C.
+        The exit status: 0 for success, 1 for an error that was explained, 2 for options that do not fit together (and,
+        by SystemExit, for ones that do not exist), 130 after Ctrl-C; `runs check`, `verify` and some others have a 3.
     """
     parsed = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    if parsed.verb == "data":
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(OptionsFormatter("%(message)s"))
+    with messages_of_a_command():
+        return _run(parsed)
+
+
+def _run(parsed: argparse.Namespace) -> int:
     try:
         return int(parsed.run(parsed))
     except KeyboardInterrupt:
@@ -58,17 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError, ImportError) as error:
-        said = in_options(str(error)) if parsed.verb == "data" else str(error)
+        said = in_options(str(error))
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             said += ". Free some of it, or write elsewhere (rows wait in TMPDIR between the stages)"
         print(f"bitsft: {said}", file=sys.stderr)
-        return 1
+        return WRONG_USE if isinstance(error, WrongUse) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="bitsft", description="Fine-tuning of ternary (1.58-bit) language models."
-    )
+    parser = Parser(prog="bitsft", description="Fine-tuning of ternary (1.58-bit) language models.")
     parser.add_argument("--version", action="version", version=f"bitsft {bitsft.__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True)
 
@@ -92,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         "with random weights learns answers to questions (default: %(default)s)",
     )
     demo.add_argument(
-        "--steps", type=int, default=None, help="optimizer steps (default: the task's own)"
+        "--steps", type=at_least(1), default=None, help="optimizer steps (default: the task's own)"
     )
     demo.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
     demo.set_defaults(run=_demo)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bitsft.cli.parser import WrongUse, at_least
 from bitsft.data.fields import shorten
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def add_blind_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--blind-rater", metavar="NAME", help="whose sheet to write")
     group.add_argument(
         "--blind-rows",
-        type=int,
+        type=at_least(1),
         metavar="N",
         help="how many rows to draw (default: as before in this folder, else all)",
     )
@@ -101,11 +102,11 @@ def run_blind(base: "Evaluation", tuned: "Evaluation", parsed: argparse.Namespac
     from bitsft.blind.pairs import pair_answers
 
     if parsed.blind_sheet and not parsed.blind_rater:
-        raise ValueError(
+        raise WrongUse(
             "--blind-sheet needs --blind-rater NAME: each rater has an order of their own"
         )
     if parsed.blind_rater and not parsed.blind_sheet:
-        raise ValueError(
+        raise WrongUse(
             f"--blind-rater {shorten(parsed.blind_rater)} is for --blind-sheet; on the page everybody types "
             "their name"
         )

@@ -20,6 +20,7 @@ from bitsft.cli.evaluation_arguments import (
     evaluate_from,
     load_from,
 )
+from bitsft.cli.parser import WrongUse, at_least, at_least_number
 
 if TYPE_CHECKING:
     from bitsft.comparison.comparison import Comparison
@@ -67,20 +68,20 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--regression",
-        type=float,
+        type=at_least_number(0),
         metavar="AMOUNT",
         help="a row regressed when it lost more than this (default: a tenth of the metric's scale; of right and "
         "wrong, right before and wrong now)",
     )
     group.add_argument(
         "--resamples",
-        type=int,
+        type=at_least(1),
         default=1000,
         help="draws of rows for the intervals (default: %(default)s)",
     )
     group.add_argument(
         "--trials",
-        type=int,
+        type=at_least(1),
         default=10_000,
         help="swaps of answers for the test (default: %(default)s)",
     )
@@ -205,7 +206,7 @@ def _check(parsed: argparse.Namespace, blind: bool) -> None:
     finished = [side for side in (parsed.base, parsed.tuned) if _is_evaluation(side)]
     if len(finished) < 2 and parsed.data is None and parsed.held_out is None:
         other = next(side for side in (parsed.base, parsed.tuned) if side not in finished)
-        raise ValueError(
+        raise WrongUse(
             f"{other} is a model, so name what to ask it: bitsft compare BASE TUNED DATA. Without DATA both must be "
             "folders that `bitsft eval` finished"
         )
@@ -215,7 +216,7 @@ def _check(parsed: argparse.Namespace, blind: bool) -> None:
         if side not in finished:
             local_folder(side, parsed.revision)  # both, before hours are spent on the first
     if parsed.model_index and parsed.model_card is None:
-        raise ValueError("--model-index needs --model-card README.md, in which it is written")
+        raise WrongUse("--model-index needs --model-card README.md, in which it is written")
     if parsed.model_card is not None:
         check_model_card(parsed.model_card)
     if not (blind or parsed.no_report):
@@ -248,14 +249,14 @@ def _check_rows(parsed: argparse.Namespace, asked: Mapping[str, Any]) -> None:
 def _refuse_unused(parsed: argparse.Namespace) -> None:
     """Options of an evaluation say nothing where both are finished."""
     if parsed.data is not None:
-        raise ValueError(
+        raise WrongUse(
             f"BASE and TUNED are finished evaluations, which hold their rows: leave out {parsed.data}"
         )
     parser = argparse.ArgumentParser(add_help=False)
     add_evaluation_arguments(parser)
     for name, default in vars(parser.parse_args([])).items():
         if name not in _USED_ALWAYS and getattr(parsed, name) != default:
-            raise ValueError(
+            raise WrongUse(
                 f"--{name.replace('_', '-')} is about evaluating, and BASE and TUNED are finished evaluations: leave it "
                 "out, or give models"
             )

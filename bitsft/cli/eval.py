@@ -18,6 +18,7 @@ from bitsft.cli.evaluation_arguments import (
     evaluate_from,
     load_from,
 )
+from bitsft.cli.parser import WrongUse, at_least
 
 if TYPE_CHECKING:
     from bitsft.evaluation.models import LoadedModel
@@ -63,7 +64,7 @@ def _add_standard(parser: argparse.ArgumentParser) -> None:
         help="e.g. kobest,haerae; local:FOLDER for rows that `bitsft data` wrote (needs bitsft[lm-eval])",
     )
     group.add_argument(
-        "--shots", type=int, help="examples before each question (default: the task's)"
+        "--shots", type=at_least(0), help="examples before each question (default: the task's)"
     )
     group.add_argument(
         "--task-folder",
@@ -90,7 +91,7 @@ def run_eval(parsed: argparse.Namespace) -> int:
     from bitsft.evaluation.unfinished import PART
 
     if parsed.data is None and parsed.held_out is None and parsed.tasks is None:
-        raise ValueError(
+        raise WrongUse(
             "name what to evaluate on: bitsft eval MODEL DATA, or --held-out FILE, or --tasks NAME"
         )
     if parsed.tasks is not None:

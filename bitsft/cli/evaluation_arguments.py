@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bitsft.cli.data.arguments import names, pairs
 from bitsft.cli.data.settings import add_rendering, rendering_from
 from bitsft.cli.data.stream import add_files, files_from
+from bitsft.cli.parser import WrongUse, above, at_least
 from bitsft.data.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         choices=sorted(TASKS),
         help="of the rows (default: each names its own, or has prompt and completion, or messages)",
     )
-    group.add_argument("--rows", type=int, metavar="N", help="take N rows (default: all)")
+    group.add_argument("--rows", type=at_least(1), metavar="N", help="take N rows (default: all)")
     group.add_argument(
         "--draw",
         choices=("random", "first"),
@@ -80,23 +81,31 @@ def _add_loading(parser: argparse.ArgumentParser) -> None:
 def _add_generation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("generation")
     group.add_argument(
-        "--max-new-tokens", type=int, default=128, help="longest answer (default: %(default)s)"
+        "--max-new-tokens",
+        type=at_least(1),
+        default=128,
+        help="longest answer (default: %(default)s)",
     )
     group.add_argument(
-        "--batch-size", type=int, default=16, help="rows at once (default: %(default)s)"
+        "--batch-size", type=at_least(1), default=16, help="rows at once (default: %(default)s)"
     )
     group.add_argument(
-        "--batch-tokens", type=int, metavar="N", help="most tokens at once, prompts and answers"
+        "--batch-tokens",
+        type=at_least(1),
+        metavar="N",
+        help="most tokens at once, prompts and answers",
     )
     group.add_argument(
-        "--temperature", type=float, help="sample at this temperature (default: greedy decoding)"
+        "--temperature", type=above(0), help="sample at this temperature (default: greedy decoding)"
     )
-    group.add_argument("--top-p", type=float, help="sample from this share of the probability")
-    group.add_argument("--top-k", type=int, help="sample from the K most likely tokens")
-    group.add_argument("--repetition-penalty", type=float, help="above 1 against repetition")
+    group.add_argument(
+        "--top-p", type=above(0, 1), help="sample from this share of the probability"
+    )
+    group.add_argument("--top-k", type=at_least(1), help="sample from the K most likely tokens")
+    group.add_argument("--repetition-penalty", type=above(0), help="above 1 against repetition")
     group.add_argument("--stop", action="append", metavar="TEXT", help="end an answer at this text")
     group.add_argument(
-        "--seed", type=int, default=0, help="of drawing and sampling (default: %(default)s)"
+        "--seed", type=at_least(0), default=0, help="of drawing and sampling (default: %(default)s)"
     )
 
 
@@ -244,7 +253,7 @@ def labels_from(text: str | None) -> tuple[dict[str, str] | None, list[str] | No
             return None, names(text)
         given = pairs(text)
     except argparse.ArgumentTypeError as error:
-        raise ValueError(f"--labels: {error}") from error
+        raise WrongUse(f"--labels: {error}") from error
     return given, list(dict.fromkeys(given.values()))
 
 
@@ -262,11 +271,7 @@ def generation_from(parsed: argparse.Namespace) -> dict[str, Any]:
     given = {name: value for name, value in sampling.items() if value is not None}
     if given and "temperature" not in given:
         option = f"--{next(iter(given)).replace('_', '-')}"
-        raise ValueError(f"{option} is about sampling: give --temperature with it, e.g. 1.0")
-    if given and not given["temperature"] > 0:
-        raise ValueError(
-            f"--temperature {given['temperature']}: it must be above 0; leave it out for greedy decoding"
-        )
+        raise WrongUse(f"{option} is about sampling: give --temperature with it, e.g. 1.0")
     if given:
         given["do_sample"] = True
     if parsed.repetition_penalty is not None:

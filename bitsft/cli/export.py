@@ -7,6 +7,8 @@
 import argparse
 from pathlib import Path
 
+from bitsft.cli.parser import WrongUse
+
 FORMATS = ("transformers", "latent", "dense", "compressed-tensors", "gguf", "i2_s")
 GGUF_TYPES = ("TQ2_0", "TQ1_0", "Q2_K", "Q4_0", "Q8_0", "F16")
 
@@ -80,7 +82,7 @@ def run_export(parsed: argparse.Namespace) -> int:
     from bitsft.cli.verify import read_texts
 
     if parsed.texts is not None and not parsed.verify:
-        raise ValueError("--texts says what to verify on; add --verify.")
+        raise WrongUse("--texts says what to verify on; add --verify.")
     report = save_ternary(
         parsed.model,
         parsed.directory,

@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bitsft.cli.parser import WrongUse, at_least
+
 DOES_NOT_FIT = 3
 _METHODS = ("latent", "latent-8bit", "stochastic", "lora-packed", "qlora", "lora")
 
@@ -26,9 +28,9 @@ def add_memory_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method", choices=_METHODS, help="how it is trained (default: all, side by side)"
     )
-    parser.add_argument("--batch", type=int, default=1, help="rows (default: %(default)s)")
+    parser.add_argument("--batch", type=at_least(1), default=1, help="rows (default: %(default)s)")
     parser.add_argument(
-        "--length", type=int, default=1024, help="tokens of a row (default: %(default)s)"
+        "--length", type=at_least(1), default=1024, help="tokens of a row (default: %(default)s)"
     )
     parser.add_argument(
         "--no-gradient-checkpointing",
@@ -37,7 +39,7 @@ def add_memory_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--optim", help="as in TrainingArguments (default: the method's own)")
     parser.add_argument(
-        "--rank", type=int, default=16, help="of the adapters (default: %(default)s)"
+        "--rank", type=at_least(1), default=16, help="of the adapters (default: %(default)s)"
     )
     parser.add_argument(
         "--dtype",
@@ -88,10 +90,19 @@ def run_memory(parsed: argparse.Namespace) -> int:
     from bitsft.memory.forecast import predict_memory
     from bitsft.memory.table import by_part, side_by_side
 
-    room = None if parsed.device_memory is None else bytes_of(parsed.device_memory)
-    methods = _METHODS if parsed.method is None else (parsed.method,)
     if parsed.method is None and parsed.optim is not None:
-        raise ValueError("--optim belongs to one method; add --method.")
+        raise WrongUse("--optim belongs to one method; add --method.")
+    try:
+        room = None if parsed.device_memory is None else bytes_of(parsed.device_memory)
+    except ValueError as error:
+        raise WrongUse(f"--device-memory: {error}") from error
+    if parsed.json is not None and not parsed.json.parent.is_dir():
+        raise FileNotFoundError(
+            f"--json {parsed.json}: the folder {parsed.json.parent} does not exist."
+        )
+    for model in (parsed.model, parsed.teacher):
+        _refuse_missing(model)
+    methods = _METHODS if parsed.method is None else (parsed.method,)
     options: dict[str, Any] = {
         "gradient_checkpointing": not parsed.no_gradient_checkpointing,
         "optim": parsed.optim,
@@ -102,10 +113,18 @@ def run_memory(parsed: argparse.Namespace) -> int:
         "device": parsed.device,
         "trust_remote_code": parsed.trust_remote_code,
     }
-    forecasts = [
-        predict_memory(parsed.model, method, parsed.batch, parsed.length, **options)
-        for method in methods
-    ]
+    try:
+        forecasts = [
+            predict_memory(parsed.model, method, parsed.batch, parsed.length, **options)
+            for method in methods
+        ]
+    except OSError as error:
+        if Path(parsed.model).is_dir():
+            raise
+        raise FileNotFoundError(
+            f"{parsed.model}: is no folder here, and its config.json could not be fetched from the Hub "
+            f"({str(error).splitlines()[0]}). Check the name and the network, or give a folder"
+        ) from error
     fitting = None
     if room is not None:
         fitting = [
@@ -142,3 +161,13 @@ def run_memory(parsed: argparse.Namespace) -> int:
         parsed.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     one_alone = parsed.method is not None and room is not None
     return DOES_NOT_FIT if one_alone and forecasts[0].total > (room or 0) else 0
+
+
+def _refuse_missing(model: str | None) -> None:
+    """A bare name, or a path, is a folder that is missing: the Hub is not asked for it."""
+    if model is None or Path(model).exists():
+        return
+    if model.count("/") != 1 or model.startswith((".", "~", "/")):
+        raise FileNotFoundError(
+            f"{model}: there is no such folder. Give a folder with config.json, or a Hub id (owner/name)"
+        )

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from bitsft.cli.parser import WrongUse
+
 DIFFERENT = 3
 _VERBS = ("list", "show", "compare", "note", "check")
 
@@ -131,7 +133,7 @@ def _list(parsed: argparse.Namespace) -> int:
         print((runs_json if parsed.json else runs_csv)(numbered), end="")
         return 0
     if not numbered:
-        folders = ", ".join(parsed.folders)
+        folders = ", ".join("this folder" if name == "." else name for name in parsed.folders)
         such = " such" if numbers else ""
         print(f"No{such} runs below {folders}. Trainings and `bitsft eval` leave a run.json each.")
         return 0
@@ -172,7 +174,7 @@ def _note(parsed: argparse.Namespace) -> int:
     from bitsft.runs.record import write_run
 
     if parsed.text is None and parsed.goal is None:
-        raise ValueError('nothing to write down: give a text, or --goal "what the run is for"')
+        raise WrongUse('nothing to write down: give a text, or --goal "what the run is for"')
     _, run = _find(parsed.run_name, parsed.folders)
     if parsed.text is not None:
         run.notes.append(parsed.text)

@@ -8,6 +8,8 @@
 import argparse
 from pathlib import Path
 
+from bitsft.cli.parser import at_least, at_least_number
+
 BEYOND_BOUNDS = 3
 
 
@@ -32,29 +34,34 @@ def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
         "--tokenizer", metavar="FOLDER", help="of the model (default: the one in A, else in B)"
     )
     parser.add_argument(
-        "--max-length", type=int, default=512, help="tokens of each text (default: %(default)s)"
+        "--max-length",
+        type=at_least(2),
+        default=512,
+        help="tokens of each text (default: %(default)s)",
     )
     parser.add_argument(
         "--min-top1",
-        type=float,
+        type=at_least_number(0),
         metavar="SHARE",
         help="smallest share of positions with the same first token (default: 0.98 where A and B round "
         "activations alike, else 0.95)",
     )
     parser.add_argument(
         "--max-perplexity-change",
-        type=float,
+        type=at_least_number(0),
         metavar="SHARE",
         help="largest relative change of perplexity (default: 0.0005, else 0.01)",
     )
     parser.add_argument(
         "--max-kl",
-        type=float,
+        type=at_least_number(0),
         metavar="NATS",
         help="largest mean KL divergence (default: 0.0001, else 0.005)",
     )
     parser.add_argument(
-        "--max-difference", type=float, help="largest difference of two logits (default: none)"
+        "--max-difference",
+        type=at_least_number(0),
+        help="largest difference of two logits (default: none)",
     )
     parser.add_argument(
         "--runtime",
@@ -69,7 +76,9 @@ def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
         help="what transformers computes in (default: %(default)s)",
     )
     parser.add_argument(
-        "--threads", type=int, help="of each reading process (default: as many as torch takes)"
+        "--threads",
+        type=at_least(1),
+        help="of each reading process (default: as many as torch takes)",
     )
     parser.add_argument(
         "--ternary",

@@ -204,15 +204,9 @@ def test_other_decoding_is_said(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["rows.jsonl"], "leave out rows.jsonl"),
-        (["--max-new-tokens", "9"], "--max-new-tokens is about evaluating"),
-        (["--labels", "a,b"], "--labels is about evaluating"),
-        (["--model-index"], "--model-index needs --model-card"),
         (["--model-card", "none.md"], "none.md: there is no such model card"),
-        (["--by", "bleu9", "--no-report"], "by='bleu9' ranks no rows"),
-        (["--by", "answer_chars", "--no-report"], "by='answer_chars' ranks no rows"),
-        (["--regression", "-1", "--no-report"], "regression=-1.0: it must be 0 or more"),
-        (["--trials", "0", "--no-report"], "trials=0: both must be 1 or more"),
+        (["--by", "bleu9", "--no-report"], "--by bleu9 ranks no rows"),
+        (["--by", "answer_chars", "--no-report"], "--by answer_chars ranks no rows"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -229,10 +223,43 @@ def test_what_makes_no_sense_is_refused(
     assert not list(tmp_path.rglob("comparison.*"))
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["rows.jsonl"], "leave out rows.jsonl"),
+        (["--max-new-tokens", "9"], "--max-new-tokens is about evaluating"),
+        (["--labels", "a,b"], "--labels is about evaluating"),
+        (["--model-index"], "--model-index needs --model-card"),
+    ],
+)
+def test_options_that_do_not_fit_are_wrong_use(
+    evaluations: list[str], options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *evaluations, *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--regression", "-1"], "argument --regression: -1 must be 0 or more, and finite"),
+        (["--regression", "nan"], "argument --regression: nan must be 0 or more, and finite"),
+        (["--trials", "0"], "argument --trials: 0 is too small; give 1 or more"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_anything_is_read(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        main(["compare", "base", "tuned", *options])
+    assert exit_info.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 def test_models_need_data_and_paths_must_lead_somewhere(
     tmp_path: Path, models: list[str], data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["compare", *models]) == 1
+    assert main(["compare", *models]) == 2
     assert "is a model, so name what to ask it" in capsys.readouterr().err
     out = tmp_path / "out"
     assert main(["compare", models[0], str(tmp_path / "none"), str(data), "--out", str(out)]) == 1

@@ -105,7 +105,6 @@ def test_a_full_disk_says_what_to_do(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["model"], "name what to evaluate on"),
         (["model", "nothing.csv"], "there is no such file or folder"),
         (["model", "movies.csv"], "Name the task of the rows with --task"),
         (["nowhere", "movies.csv", "--task", "classification"], "nowhere: there is no such folder"),
@@ -115,8 +114,6 @@ def test_a_full_disk_says_what_to_do(
             "use any of rouge",
         ),
         (["model", "texts.txt", "--labels", "가,나"], "has no classification rows"),
-        (["model", "texts.txt", "--top-p", "0.9"], "give --temperature with it"),
-        (["model", "texts.txt", "--system", "너는"], "--system needs --messages"),
     ],
 )
 def test_errors_are_one_line_with_a_remedy(
@@ -126,6 +123,21 @@ def test_errors_are_one_line_with_a_remedy(
     said = capsys.readouterr().err.strip().splitlines()
     assert said[-1].startswith("bitsft: ") and message in said[-1]
     assert not (folder / "evaluations").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["model"], "name what to evaluate on"),
+        (["model", "texts.txt", "--top-p", "0.9"], "give --temperature with it"),
+        (["model", "texts.txt", "--system", "너는"], "--system needs --messages"),
+    ],
+)
+def test_options_that_do_not_fit_are_wrong_use(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert run(*arguments) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_standard_tasks_need_no_data(

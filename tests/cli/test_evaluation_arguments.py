@@ -44,5 +44,26 @@ def test_decoding_options() -> None:
         "repetition_penalty": 1.2,
     }
     assert generation_from(parser.parse_args([])) == {}
-    with pytest.raises(ValueError, match="must be above 0"):
-        generation_from(parser.parse_args(["--temperature", "0"]))
+    with pytest.raises(ValueError, match="--top-k is about sampling: give --temperature"):
+        generation_from(parser.parse_args(["--top-k", "3"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--temperature 0", "--temperature: 0 must be above 0, and finite"),
+        ("--temperature nan", "--temperature: nan must be above 0, and finite"),
+        ("--top-p 1.5", "--top-p: 1.5 must be above 0 and at most 1, and finite"),
+        ("--rows 0", "--rows: 0 is too small; give 1 or more"),
+        ("--batch-size -4", "--batch-size: -4 is too small; give 1 or more"),
+        ("--max-new-tokens many", "--max-new-tokens: 'many' is no whole number"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_while_the_options_are_read(
+    arguments: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    add_evaluation_arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(arguments.split())
+    assert said in capsys.readouterr().err

@@ -75,7 +75,7 @@ def test_export_with_proof_prints_the_table(
 ) -> None:
     (tmp_path / "texts.txt").write_text("\n\n".join(TEXTS), encoding="utf-8")
     arguments = ["export", str(masters), str(tmp_path / "out")]
-    assert main([*arguments, "--texts", str(tmp_path / "texts.txt")]) == 1
+    assert main([*arguments, "--texts", str(tmp_path / "texts.txt")]) == 2
     assert "--texts says what to verify on; add --verify" in capsys.readouterr().err
     assert main([*arguments, "--verify", "--texts", str(tmp_path / "texts.txt")]) == 0
     printed = capsys.readouterr().out

@@ -60,11 +60,48 @@ def test_what_does_not_fit_is_status_3(folder: str, capsys: pytest.CaptureFixtur
     [
         (["--device-memory", "much"], "'much' is not a size"),
         (["--optim", "sgd"], "add --method"),
-        (["--method", "latent", "--batch", "0"], "batch_size is 0"),
     ],
 )
-def test_errors(
+def test_wrong_use(
     folder: str, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["memory", folder, *arguments]) == 1
+    assert main(["memory", folder, *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_no_rows_are_wrong_use(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        main(["memory", folder, "--batch", "0"])
+    assert exit_info.value.code == 2
+    assert "argument --batch: 0 is too small; give 1 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", ["nowhere", "./a/model", "/a/model"])
+def test_a_missing_folder_is_not_looked_for_on_the_hub(
+    folder: str, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in ([model], [folder, "--teacher", model]):
+        assert main(["memory", *arguments]) == 1
+        assert capsys.readouterr().err.startswith(f"bitsft: {model}: there is no such folder. ")
+
+
+def test_the_json_file_s_folder_is_looked_for_first(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["memory", folder, "--json", str(tmp_path / "none" / "a.json")]) == 1
+    said = capsys.readouterr()
+    assert "none does not exist" in said.err and said.out == ""
+
+
+def test_a_hub_id_without_a_network_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*arguments: object, **options: object) -> None:
+        raise OSError("We couldn't connect to the Hub.\nCheck your internet connection.")
+
+    monkeypatch.setattr("bitsft.memory.forecast.predict_memory", unreachable)
+    assert main(["memory", "owner/model"]) == 1
+    assert capsys.readouterr().err == (
+        "bitsft: owner/model: is no folder here, and its config.json could not be fetched from the Hub "
+        "(We couldn't connect to the Hub.). Check the name and the network, or give a folder\n"
+    )

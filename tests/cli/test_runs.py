@@ -56,7 +56,7 @@ def test_filtered_and_sorted(runs: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["runs", "--where", "rouge1>0.3", "--where", "kind=train", "."]) == 0
     assert [line[:4] for line in capsys.readouterr().out.splitlines()[1:]] == ["#002"]
     assert main(["runs", "--kind", "eval"]) == 0
-    assert "No such runs below ." in capsys.readouterr().out
+    assert "No such runs below this folder. " in capsys.readouterr().out
     assert main(["runs", "--where", "rouge1"]) == 1
     assert "is no condition" in capsys.readouterr().err
 
@@ -100,7 +100,7 @@ def test_notes(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = read_run(runs / "첫째")
     assert (found.notes, found.goal) == (["너무 느리다", "둘째가 낫다"], "빠르게")
     capsys.readouterr()
-    assert main(["runs", "note", "1"]) == 1
+    assert main(["runs", "note", "1"]) == 2
     assert "nothing to write down" in capsys.readouterr().err
 
 

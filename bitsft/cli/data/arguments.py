@@ -3,6 +3,8 @@
 import argparse
 from collections.abc import Mapping, Sequence
 
+from bitsft.cli.parser import WrongUse
+
 
 def pairs(text: str) -> dict[str, str]:
     """Read `a=b,c=d`.
@@ -74,12 +76,12 @@ def merged(given: Sequence[Mapping[str, str]] | None, option: str) -> dict[str, 
     """Join the values of an option that was given several times.
 
     Raises:
-        ValueError: When two of them name the same thing.
+        WrongUse: When two of them name the same thing.
     """
     found: dict[str, str] = {}
     for part in given or ():
         twice = sorted(found.keys() & part.keys())
         if twice:
-            raise ValueError(f"{option}: {twice[0]!r} is given twice")
+            raise WrongUse(f"{option}: {twice[0]!r} is given twice")
         found |= part
     return found

@@ -6,6 +6,7 @@ from pathlib import Path
 from bitsft.cli.data.arguments import names, numbers
 from bitsft.cli.data.settings import add_rendering, add_tokenizer, rendering_from, tokenizer_from
 from bitsft.cli.data.stream import add_reading, add_writing, checked, ledger_for, read, write
+from bitsft.cli.parser import WrongUse
 
 
 def add_raft(parser: argparse.ArgumentParser) -> None:
@@ -93,11 +94,11 @@ def _raft(parsed: argparse.Namespace) -> int:
 
     tokenizer = tokenizer_from(parsed)
     if (tokenizer is None) != (parsed.max_tokens is None):
-        raise ValueError(
+        raise WrongUse(
             "--max-tokens and --tokenizer need each other: tokens are counted with a tokenizer"
         )
     if parsed.document_id is not None and parsed.documents is None:
-        raise ValueError("--document-id needs --documents, the file that holds the documents")
+        raise WrongUse("--document-id needs --documents, the file that holds the documents")
     counts = RaftCounts()
     documents: list[dict[str, object]] = []
     if parsed.documents is not None:

@@ -8,6 +8,7 @@ from typing import Any
 from bitsft.cli.data.paths import refuse_shared_files
 from bitsft.cli.data.settings import add_rendering, add_tokenizer, rendering_from, tokenizer_from
 from bitsft.cli.data.stream import add_reading, add_writing, checked, ledger_for, say, write
+from bitsft.cli.parser import WrongUse
 from bitsft.data.ledger import Ledger
 
 LEAKING = 3  # exit status of `bitsft data leaks` when something leaks
@@ -91,7 +92,7 @@ def _budget(parsed: argparse.Namespace) -> int:
     records = format_records(checked(parsed, ledger), rendering_from(parsed), ledger=ledger)
     tokenizer = tokenizer_from(parsed)
     if tokenizer is None:
-        raise ValueError("--tokenizer is missing")
+        raise WrongUse("--tokenizer is missing")
     budget = token_budget(
         (record.values for record in records),
         tokenizer,
@@ -124,12 +125,12 @@ def _leaks(parsed: argparse.Namespace) -> int:
         outputs = read_manifest(folder)["outputs"]
         parsed.source = [str(folder / entry["name"]) for entry in outputs if "rows" in entry]
     if len(parsed.source) < 2:
-        raise ValueError(
+        raise WrongUse(
             "give two files or more, training first, or one folder that prepare or split wrote"
         )
     twice = [source for source in parsed.source if parsed.source.count(source) > 1]
     if twice:
-        raise ValueError(f"{twice[0]} is given twice; give two different files, training first")
+        raise WrongUse(f"{twice[0]} is given twice; give two different files, training first")
     ledger = Ledger(strict=parsed.strict)
     parts: dict[str, Any] = {source: checked(parsed, ledger, source) for source in parsed.source}
     report = find_leaks(parts)

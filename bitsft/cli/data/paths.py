@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bitsft.cli.parser import WrongUse
+
 
 def refuse_shared_files(
     sources: Sequence[str], written: Mapping[str, Path | None], out: Mapping[str, Path | None]
@@ -17,20 +19,20 @@ def refuse_shared_files(
         out: The file that is written whole, by option.
 
     Raises:
-        ValueError: For the first pair that is one file.
+        WrongUse: For the first pair that is one file.
     """
     outputs = [(option, path) for option, path in {**out, **written}.items() if path is not None]
     for place, (option, path) in enumerate(outputs):
         for other_option, other in outputs[:place]:
             if _same(path, other):
-                raise ValueError(f"{option} and {other_option} are both {path}; name two files")
+                raise WrongUse(f"{option} and {other_option} are both {path}; name two files")
     for option, path in outputs:
         if option in out:
             continue
         for source in map(Path, sources):
             inside = source.is_dir() and path.exists() and _inside(path, source)
             if _same(path, source) or (inside and not path.name.endswith("rejected.jsonl")):
-                raise ValueError(f"{option} {path} is a file that is read; name another one")
+                raise WrongUse(f"{option} {path} is a file that is read; name another one")
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -11,6 +11,7 @@ from bitsft.cli.data.settings import (
     without_duplicates,
 )
 from bitsft.cli.data.stream import add_reading, add_writing, checked, ledger_for, write
+from bitsft.cli.parser import WrongUse
 
 _EXAMPLES = 5  # of each kind of change, in a dry run
 
@@ -50,7 +51,7 @@ def _clean(parsed: argparse.Namespace) -> int:
     from bitsft.data.clean import clean_records, show_changes
 
     if not parsed.dry_run and parsed.out is None:
-        raise ValueError("give --out FILE, or --dry-run to see what would change")
+        raise WrongUse("give --out FILE, or --dry-run to see what would change")
     settings = cleaning_from(parsed)
     with ledger_for(parsed, examples=_EXAMPLES) as ledger:
         records = clean_records(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bitsft.cli.data.arguments import numbers, pairs
+from bitsft.cli.parser import WrongUse
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
 
@@ -49,13 +50,16 @@ def cleaning_from(parsed: argparse.Namespace) -> "Cleaning":
     everything = actions.pop("all", None)
     unknown = sorted(actions.keys() - set(PERSONAL_KINDS))
     if unknown:
-        raise ValueError(f"--personal {unknown[0]}: use all or one of {', '.join(PERSONAL_KINDS)}")
+        raise WrongUse(f"--personal {unknown[0]}: use all or one of {', '.join(PERSONAL_KINDS)}")
     if everything is not None:
         actions = dict.fromkeys(PERSONAL_KINDS, everything) | actions
     if parsed.repeats < 0:
-        raise ValueError(f"--repeats {parsed.repeats}: give 1 or more, or 0 to leave repeats alone")
+        raise WrongUse(f"--repeats {parsed.repeats}: give 1 or more, or 0 to leave repeats alone")
     chosen: dict[str, Any] = actions
-    return Cleaning(max_repeats=parsed.repeats or None, mojibake=parsed.mojibake, **chosen)
+    try:
+        return Cleaning(max_repeats=parsed.repeats or None, mojibake=parsed.mojibake, **chosen)
+    except ValueError as error:
+        raise WrongUse(f"--personal: {error}") from error
 
 
 def add_duplicates(parser: argparse.ArgumentParser) -> None:
@@ -105,9 +109,9 @@ def without_duplicates(
     from bitsft.data.duplicates import drop_exact_duplicates, drop_near_duplicates
 
     if parsed.review is not None and parsed.near is None:
-        raise ValueError("--review lists near duplicates; give --near SIMILARITY with it, e.g. 0.8")
+        raise WrongUse("--review lists near duplicates; give --near SIMILARITY with it, e.g. 0.8")
     if parsed.by != "question" and (parsed.conflicts is not None or parsed.drop_conflicts):
-        raise ValueError("--conflicts and --drop-conflicts are about questions; give --by question")
+        raise WrongUse("--conflicts and --drop-conflicts are about questions; give --by question")
     records = drop_exact_duplicates(
         records,
         ledger=ledger,
@@ -148,7 +152,7 @@ def rendering_from(parsed: argparse.Namespace) -> Callable[[Mapping[str, Any]], 
     from bitsft.data.format import format_record
 
     if parsed.system is not None and not parsed.messages:
-        raise ValueError("--system needs --messages: a text prompt has no system message")
+        raise WrongUse("--system needs --messages: a text prompt has no system message")
     return partial(
         format_record, language=parsed.language, as_messages=parsed.messages, system=parsed.system
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 from bitsft.cli.data.arguments import character, length_bounds, merged, names, pairs
 from bitsft.cli.data.paths import refuse_shared_files
+from bitsft.cli.parser import WrongUse
 from bitsft.data.ledger import Ledger
 from bitsft.data.records import Record
 from bitsft.data.tasks import TASKS
@@ -230,7 +231,7 @@ def checking_from(parsed: argparse.Namespace) -> dict[str, Any]:
         for column, (least, most) in (parsed.lengths or {}).items()
     }
     if parsed.languages is not None and len(parsed.languages) != 2:
-        raise ValueError(f"--languages {','.join(parsed.languages)}: give two, e.g. ko,en")
+        raise WrongUse(f"--languages {','.join(parsed.languages)}: give two, e.g. ko,en")
     return {
         "bounds": bounds or None,
         "keep": parsed.keep,

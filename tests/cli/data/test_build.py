@@ -85,7 +85,7 @@ def test_raft_rows_fit_a_number_of_tokens(questions: Path, tmp_path: Path, bitsf
     out = tmp_path / "raft.jsonl"
     arguments = ("--task", "qa", "--distractors", 3, "--near-copy", 1, "--out", out)
     status, _, errors = bitsft("raft", questions, *arguments, "--max-tokens", 220)
-    assert status == 1 and "--max-tokens and --tokenizer need each other" in errors
+    assert status == 2 and "--max-tokens and --tokenizer need each other" in errors
     assert bitsft("raft", questions, *arguments)[0] == 0
     whole = sum(len(str(row["context"])) for row in read(out))
     fit = ("--max-tokens", 220, "--tokenizer", tmp_path / "tokenizer")
@@ -115,7 +115,7 @@ def test_document_ids_need_documents(questions: Path, tmp_path: Path, bitsft: Ru
     status, _, errors = bitsft(
         "raft", questions, "--task", "qa", "--document-id", "x", "--out", out
     )
-    assert status == 1
+    assert status == 2
     assert "--document-id needs --documents" in errors
 
 

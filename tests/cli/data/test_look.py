@@ -65,7 +65,7 @@ def test_leaks_have_an_exit_status_of_their_own(tmp_path: Path, bitsft: Run) -> 
     other = write(tmp_path / "other.jsonl", [qa("다른 질문?", "다른 문서다.", "문서")])
     status, printed, _ = bitsft("leaks", train, other)
     assert (status, printed) == (0, "nothing leaks\n")
-    assert bitsft("leaks", train)[0] == 1
+    assert bitsft("leaks", train)[0] == 2
     status, _, errors = bitsft("leaks", train, train)
-    assert status == 1
+    assert status == 2
     assert errors == f"bitsft: {train} is given twice; give two different files, training first\n"

@@ -34,7 +34,7 @@ def test_what_is_read_is_never_overwritten_line_by_line(
         source.symlink_to(csv_cp949)
     out = tmp_path / "elsewhere" / "out.jsonl"
     status, _, errors = bitsft(verb, source, *MAP, *more, option, csv_cp949, "--out", out)
-    assert status == 1
+    assert status == 2
     assert f"{option} {csv_cp949} is a file that is read" in errors
     assert csv_cp949.read_bytes() == before
     assert not out.exists()
@@ -43,11 +43,11 @@ def test_what_is_read_is_never_overwritten_line_by_line(
 def test_two_outputs_are_two_files(csv_cp949: Path, tmp_path: Path, bitsft: Run) -> None:
     out = tmp_path / "out.jsonl"
     status, _, errors = bitsft("check", csv_cp949, *MAP, "--out", out, "--rejected", out)
-    assert status == 1
+    assert status == 2
     assert errors == f"bitsft: --rejected and --out are both {out}; name two files\n"
     by_question = ("--by", "question", "--conflicts", out, "--out", out)
     status, _, errors = bitsft("dedupe", csv_cp949, *MAP, *by_question)
-    assert status == 1
+    assert status == 2
     assert "--conflicts and --out are both" in errors
 
 

@@ -80,7 +80,7 @@ def test_clean_changes_what_it_is_told(checked: Path, tmp_path: Path, bitsft: Ru
 def test_clean_needs_somewhere_to_write(checked: Path, bitsft: Run) -> None:
     status, _, errors = bitsft("clean", checked)
     assert (status, errors) == (
-        1,
+        2,
         "bitsft: give --out FILE, or --dry-run to see what would change\n",
     )
 
@@ -89,14 +89,14 @@ def test_clean_needs_somewhere_to_write(checked: Path, bitsft: Run) -> None:
     ("arguments", "message"),
     [
         (("--personal", "telephone=mask"), "--personal telephone: use all or one of email, "),
-        (("--personal", "phone=hide"), "phone='hide' is not known"),
+        (("--personal", "phone=hide"), "--personal: phone='hide' is not known"),
     ],
 )
 def test_wrong_settings_are_explained(
     arguments: tuple[str, ...], message: str, checked: Path, bitsft: Run
 ) -> None:
     status, _, errors = bitsft("clean", checked, "--dry-run", *arguments)
-    assert status == 1 and message in errors
+    assert status == 2 and message in errors
 
 
 def test_dedupe_says_what_each_row_repeats(checked: Path, tmp_path: Path, bitsft: Run) -> None:
@@ -130,7 +130,7 @@ def test_review_needs_near(checked: Path, tmp_path: Path, bitsft: Run) -> None:
     status, _, errors = bitsft(
         "dedupe", checked, "--review", "r.jsonl", "--out", tmp_path / "o.jsonl"
     )
-    assert status == 1 and "--near" in errors
+    assert status == 2 and "--near" in errors
 
 
 def test_format_writes_what_the_trainer_sees(checked: Path, tmp_path: Path, bitsft: Run) -> None:
@@ -161,7 +161,7 @@ def test_the_missing_option_is_named(csv_cp949: Path, tmp_path: Path, bitsft: Ru
     }.items():
         verb, *options = wrong
         status, _, errors = bitsft(verb, csv_cp949, *MAP, *options, *out)
-        assert status == 1
+        assert status == 2
         assert message in errors
 
 

@@ -17,6 +17,22 @@ from bitsft.cli.data.wording import OptionsFormatter, in_options
         ("Pass encoding='utf-16'", "Pass --encoding utf-16"),
         ("Pass quoted=False if", "Pass --no-quoted if"),
         ("threshold=80.0 must be", "--near 80.0 must be"),
+        ("columns names 'X', but", "--map names 'X', but"),
+        ("split='train', config=None: it", "split train: it"),
+        ("split='dev', config='small'", "split dev, config small"),
+        ("metrics has 'rogue'; use", "--metrics has 'rogue'; use"),
+        ("labels=['긍정', '부정']: no", "--labels 긍정,부정: no"),
+        ("with --task (task=...), and", "with --task, and"),
+        (
+            "ratios={'train': 0.5} must name 2 splits, e.g. {'train': 0.8, 'test': 0.2}",
+            "--ratios train=0.5 must name 2 splits, e.g. train=0.8,test=0.2",
+        ),
+        ("pass --overwrite (overwrite=True) to replace", "pass --overwrite to replace"),
+        ("Give another: --tokenizer FOLDER (tokenizer=...)", "Give another: --tokenizer FOLDER"),
+        (
+            "dtype=torch.float16 does not go with format='compressed-tensors'",
+            "--dtype float16 does not go with --format compressed-tensors",
+        ),
         ("nothing of the kind", "nothing of the kind"),
     ],
 )
