@@ -36,13 +36,14 @@ lint: $(STAMP)
 check: lint test
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/projection.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/projection.py
 	$(BIN)/python benchmarks/rounding.py
 	$(BIN)/python benchmarks/latent_free_memory.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/adapter_ways.py --plot docs/images/adapter_ways.png
 	$(BIN)/python benchmarks/patch_sizes.py
 	$(BIN)/python benchmarks/patch_switching.py
+	$(BIN)/python benchmarks/patch_coding.py
 	$(BIN)/python $(CPU)/distillation.py
 	$(BIN)/python benchmarks/learning_rate.py
 	$(BIN)/python $(CPU)/training.py --sizes 100M --rounds 6
@@ -52,6 +53,8 @@ bench: $(STAMP)
 	$(BIN)/python $(CPU)/training.py --sizes 100M $(FEW) --rounds 3 --accumulation 8 --rows 1 --json $(CPU)/training_accumulation.json
 	$(BIN)/python $(CPU)/adapters.py --checkpointing --threads 1 --rows 4 --row-tokens 256 --rounds 5 --targets attention --competitors packed packed-int8 nf4 lora-bf16
 	$(BIN)/python $(CPU)/adapter_layer.py
+	$(BIN)/python $(CPU)/step_profile.py
+	$(BIN)/python $(CPU)/head_tiles.py
 	$(BIN)/python $(CPU)/freezing.py --rounds 7 --rows 2 --row-tokens 128
 	$(BIN)/python $(CPU)/layer.py
 	$(BIN)/python $(CPU)/generation.py --rounds 4 --variants $(EAGER)
