@@ -2,7 +2,7 @@
 
 TRL (1.15 and later) computes the loss from hidden states and head without the whole logits, a tile of 4,096 tokens times
 32,768 words of the vocabulary at a time. That suits a GPU; on a CPU the dozen element-wise passes over such a tile
-each go through memory: 2,048 tokens, 8,192 words, two threads: 0.70 s, against 0.39 s in tiles of 512 words, and half a
+each go through memory: 2,048 tokens, 8,192 words, two threads: 0.70 s, against 0.38 s in tiles of 512 words, and half a
 gigabyte less at the peak (docs/performance.md).
 
 TRL reads the width from a name of its own module while the loss is computed. It has no argument for it, so the name
