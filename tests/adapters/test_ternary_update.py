@@ -145,3 +145,26 @@ def test_gradients_are_those_of_the_plain_formula(granularity: str, bits: int | 
     torch.testing.assert_close(y, expected, rtol=1e-5, atol=1e-6)
     for given, plain in zip((x, a, b, bias), expected_inputs, strict=True):
         torch.testing.assert_close(given.grad, plain.grad, rtol=1e-5, atol=1e-5)
+
+
+def test_autocast_rounds_no_product_of_factors() -> None:
+    # 127 · 127 = 16129 is 16128 in bfloat16, on the other side of one half
+    factor = torch.tensor([[127.0]])
+    with torch.autocast("cpu", torch.bfloat16):
+        update = ternary_update(factor, factor, torch.tensor(1 / 32257), 1.0, "nearest")
+    assert update.tolist() == [[1]]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("bias", [torch.tensor([0.5, -1.0]), None])
+def test_without_int8_activations_the_result_has_the_dtype_asked_for(
+    bias: Tensor | None, inside: bool
+) -> None:
+    x = torch.tensor([[1.0, 2.0, 3.0]])
+    a, b = torch.zeros(1, 3), torch.zeros(2, 1)
+    codes = torch.tensor([[1, 0, 1], [-1, 1, 0]], dtype=torch.int8)
+    y = AdaptedProduct.apply(
+        x, a, b, bias, a, b, codes, torch.tensor(0.5), torch.bfloat16, None, inside
+    )
+    assert y.dtype == torch.bfloat16
+    assert y.tolist() == ([[2.0, 0.5]] if bias is None else [[2.5, -0.5]])

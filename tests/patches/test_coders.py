@@ -168,3 +168,14 @@ def test_no_more_is_unpacked_than_was_announced() -> None:
     codec, packed = compress(b"\0" * 1_000_000, "file")
     with pytest.raises(ValueError, match="11 bytes came out where 10 were announced"):
         decompress(codec, packed, 10)
+
+
+def test_flips_by_hand() -> None:
+    """Patches on disk depend on it: places 0, 2, 3, 5 have the gaps 0, 1, 0, 1, so k = 0; one bit for each step."""
+    base = torch.tensor([[0, 1, -1], [1, 0, 0]], dtype=torch.int8)
+    tuned = torch.tensor([[1, 1, 0], [-1, 0, -1]], dtype=torch.int8)
+    flips = find_flips(base, tuned)
+    assert flips.places.tolist() == [0, 2, 3, 5]
+    assert flips.steps.tolist() == [1, 1, 1, 2]  # 0 to 1, -1 to 0, around from 1 to -1, 0 to -1
+    assert flips.reversed().steps.tolist() == [2, 2, 2, 1]
+    assert encode_flips(flips) == CodedFlips(4, 0, 1, bytes([0b101101, 0b1000]))

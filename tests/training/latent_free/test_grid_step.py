@@ -113,3 +113,29 @@ def test_a_matrix_of_zeros_and_without_gradient_stays_finite() -> None:
     step(weight, torch.zeros(3, 4), state, rate=0.1, scale_rate=0.1)
     assert torch.equal(weight, torch.zeros(3, 4)) and state["scale"].item() == pytest.approx(1e-5)
     assert all(torch.isfinite(value.float()).all() for value in state.values())
+
+
+def test_a_code_begins_at_half_and_includes_it() -> None:
+    weight = torch.zeros(1, 4)
+    state = new_state(weight, torch.zeros(1, 4, dtype=torch.int8), torch.tensor(0.5))
+    state["position"] = torch.tensor([[32, 31, -32, -31]], dtype=torch.int8)
+    step(weight, torch.zeros(1, 4), state)
+    assert weight.tolist() == [[0.5, 0.0, -0.5, 0.0]]
+    assert state["position"].tolist() == [[32, 31, -32, -31]]
+
+
+def test_the_scales_second_step_weighs_both_gradients_as_adam_does() -> None:
+    weight, state = start()
+    for gradient in (GRADIENT, -GRADIENT):  # Σ g·codes: 1.5, then -1.5
+        step(weight, gradient, state, scale_rate=0.1, betas=(0.5, 0.75))
+    # By γ's logarithm: g·γ = 0.75, then -1.5 · 0.5·exp(-0.1) = -0.678628.
+    # mean: 0.375, then -0.151814, over 1 - 0.5²; square: 0.140625, then 0.220603, over 1 - 0.75².
+    # γ = 0.5 · exp(-0.1) · exp(0.1 · 0.202419 / 0.710095)
+    assert state["scale"].item() == pytest.approx(0.465501, abs=2e-6)
+
+
+def test_the_state_holds_a_scale_of_its_own() -> None:
+    scale = torch.tensor(0.5)
+    weight = CODES * 0.5
+    step(weight, GRADIENT, new_state(weight, CODES, scale), scale_rate=0.1)
+    assert scale.item() == 0.5

@@ -1,5 +1,6 @@
 """`projection="stochastic"` in the trainer: its optimizer, resuming, what it refuses."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import torch
 from transformers import TrainerCallback
 
 from bitsft.scratch import new_llama
-from bitsft.ternary import replace_linear_with_bitlinear, ternary_layers
+from bitsft.ternary import BitLinear158, replace_linear_with_bitlinear, ternary_layers
 from bitsft.ternary.held_codes import codes_at_each_use, hold_codes
-from bitsft.training.latent_free import LatentFreeOptimizer
+from bitsft.training import TernarySFTConfig
+from bitsft.training.latent_free import LatentFreeOptimizer, check_latent_free_fits
 
 from ..conftest import MakeTrainer, number_rows
 
@@ -177,3 +179,72 @@ def test_codes_computed_at_each_use_give_the_same_bits(
     for key in ("flip_rate", "eval_loss"):
         found = [entry[key] for entry in spared_log if key in entry]
         assert found and found == [entry[key] for entry in held_log if key in entry]
+
+
+def test_the_rounding_noise_is_another_for_each_seed_step_and_matrix() -> None:
+    def moves(seed: int) -> list[torch.Tensor]:
+        """How far 0.64 of a position leads each weight: two steps of two like matrices."""
+        layers = [BitLinear158(16, 16, bias=False) for _ in range(2)]
+        for layer in layers:
+            torch.nn.init.constant_(layer.weight, 0.5)
+        optimizer = LatentFreeOptimizer(layers, grid_lr=0.01, scale_lr=0.0, seed=seed)
+        found = []
+        for _ in range(2):
+            before = [optimizer.state[layer.weight]["position"].clone() for layer in layers]
+            for layer in layers:
+                layer.weight.grad = torch.ones_like(layer.weight)
+            optimizer.step()
+            after = [optimizer.state[layer.weight]["position"] for layer in layers]
+            found += [new - old for new, old in zip(after, before, strict=True)]
+        return found
+
+    first, again, other = moves(0), moves(0), moves(1)
+    assert all(set(one.unique().tolist()) == {-1, 0} for one in first)
+    assert all(torch.equal(one, same) for one, same in zip(first, again, strict=True))
+    for number, one in enumerate([*first, *other]):
+        for another in [*first, *other][:number]:
+            assert 32 < (one != another).sum() < 224
+
+
+def test_every_setting_reaches_the_steps() -> None:
+    layer = BitLinear158(4, 2, bias=False)
+    norm = torch.nn.Parameter(torch.ones(2))
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[0.5, 0.0, -0.5, 0.0], [0.0, 0.5, 0.5, -0.5]]))
+    layer.on_grid = True
+    optimizer = LatentFreeOptimizer(
+        [layer],
+        [{"params": [norm]}],
+        lr=0.1,
+        betas=(0.5, 0.75),
+        eps=1.0,
+        grid_lr=0.02,
+        scale_lr=0.1,
+        weight_decay=0.5,
+    )
+    for sign in (1, -1):
+        layer.weight.grad = sign * torch.tensor([[1.0, -2.0, 0.5, 4.0], [-1.0, 0.0, 3.0, 2.0]])
+        norm.grad = sign * torch.tensor([1.0, 3.0])
+        optimizer.step()
+    # AdamW: 1 - 0.1·g/(g + 1), then plus 0.1·(g/3)/(g + 1): mean -0.25·g / 0.75, square g²
+    assert norm.tolist() == pytest.approx([1 - 0.1 / 2 + 0.1 / 6, 1 - 0.3 / 4 + 0.1 / 4])
+    # γ as in test_grid_step.py, 0.95 of it left by decay in each step
+    first = -1.5 * 0.5 * 0.95 * math.exp(-0.1)
+    mean, square = (0.375 + first) / 2 / 0.75, (0.75 * 0.140625 + 0.25 * first**2) / 0.4375
+    scale = 0.5 * 0.95**2 * math.exp(-0.1) * math.exp(-0.1 * mean / math.sqrt(square))
+    assert optimizer.state[layer.weight]["scale"].item() == pytest.approx(scale, rel=1e-5)
+
+
+def test_a_rate_of_a_whole_code_is_the_largest(tmp_path: Path) -> None:
+    assert TernarySFTConfig(str(tmp_path), grid_learning_rate=1.0).grid_learning_rate == 1.0
+    with pytest.raises(ValueError, match=r"grid_learning_rate is 1\.1; .* at most 1"):
+        TernarySFTConfig(str(tmp_path), projection="stochastic", grid_learning_rate=1.1)
+
+
+@pytest.mark.parametrize(("name", "engine"), [("deepspeed", "DeepSpeed"), ("fsdp", "FSDP")])
+def test_weights_in_partitions_are_refused(tmp_path: Path, name: str, engine: str) -> None:
+    args = TernarySFTConfig(str(tmp_path), projection="stochastic", optim="adamw_torch_fused")
+    where = {"deepspeed": False, "fsdp": False}
+    check_latent_free_fits(args, optimizer_given=False, **where)
+    with pytest.raises(ValueError, match=f"{engine} keeps the weights in partitions"):
+        check_latent_free_fits(args, optimizer_given=False, **{**where, name: True})
