@@ -116,7 +116,7 @@ def _list(parsed: argparse.Namespace) -> int:
 
     damaged: list[str] = []
     runs = list_runs(parsed.folders, damaged)
-    numbers = {run.id: number for number, run in enumerate(runs, 1)}
+    numbers = {run.path: number for number, run in enumerate(runs, 1)}
     for sentence in damaged:
         print(f"bitsft: {sentence}", file=sys.stderr)
     if parsed.kind:
@@ -128,7 +128,7 @@ def _list(parsed: argparse.Namespace) -> int:
         if runs and all(value_of(run, name) is None for run in runs):
             raise ValueError(f"--sort {name}: no run has a score or setting of that name")
         runs = sorted_by(runs, name, reverse=parsed.reverse)
-    numbered = [(numbers[run.id], run) for run in runs]
+    numbered = [(numbers[run.path], run) for run in runs]
     if parsed.json or parsed.csv:
         print((runs_json if parsed.json else runs_csv)(numbered), end="")
         return 0
@@ -210,8 +210,10 @@ def _find(wanted: str, folders: list[str] | None) -> tuple[int | None, Any]:
     from bitsft.runs.listing import find_run, list_runs
 
     run = find_run(wanted, folders or ["."])
-    ids = [one.id for one in list_runs(folders or ["."])]
-    return (ids.index(run.id) + 1 if run.id in ids else None), run
+    listed = [(one.id, one.path) for one in list_runs(folders or ["."])]
+    if (run.id, run.path) in listed:
+        return listed.index((run.id, run.path)) + 1, run
+    return next((number for number, (id, _) in enumerate(listed, 1) if id == run.id), None), run
 
 
 def _terminal_width() -> int | None:

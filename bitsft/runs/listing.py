@@ -5,6 +5,7 @@ Records are files called `run.json`, or `run.*.json` beside one (`recorder.py` s
 stays with the run. A file that cannot be read is reported, and the others are listed.
 """
 
+import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ def list_runs(
     folders: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = ".",
     damaged: list[str] | None = None,
 ) -> list[RunRecord]:
-    """Read every record in and below folders.
+    """Read every record in and below folders; copies of one, as `bitsft patch` makes them, are one run.
 
     Args:
         folders: One folder or several; a record's own file is taken, too.
@@ -42,7 +43,16 @@ def list_runs(
                     damaged.append(str(error))
                 continue
             found[Path(os.path.realpath(file))] = record
-    return sorted(found.values(), key=lambda run: (run.started, run.id))
+    ordered = sorted(found.values(), key=lambda run: (run.started, run.id, _is_elsewhere(run)))
+    runs: dict[str, RunRecord] = {}
+    for run in ordered:
+        runs.setdefault(json.dumps(run.as_dict(), sort_keys=True), run)
+    return list(runs.values())
+
+
+def _is_elsewhere(run: RunRecord) -> tuple[bool, str]:
+    """Of equal records the one in the folder that the run was named after comes first."""
+    return run.path is None or run.path.resolve().parent.name != run.name, str(run.path)
 
 
 def record_files(folder: Path) -> list[Path]:

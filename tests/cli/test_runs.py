@@ -43,6 +43,27 @@ def test_the_list(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines()[1].startswith("#001  둘째")
 
 
+def test_a_copied_record_is_one_run_until_it_differs(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = runs / "again" / "run.json"
+    copy.parent.mkdir()
+    copy.write_bytes((runs / "첫째" / "run.json").read_bytes())
+    assert main(["runs"]) == 0
+    assert [line[:8] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        "#001  첫째",
+        "#002  둘째",
+    ]
+    assert main(["runs", "note", "첫째", "by its name"]) == 0
+    assert "첫째/run.json: written down" in capsys.readouterr().out
+    assert main(["runs"]) == 0  # the copy lacks the note now
+    assert [line[:4] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        "#001",
+        "#002",
+        "#003",
+    ]
+
+
 def test_a_name_that_no_run_has_sorts_nothing(
     runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
