@@ -146,3 +146,13 @@ def test_refusals(tiny_llama: LlamaForCausalLM, tiny_tokenizer: PreTrainedTokeni
     stock.merge_adapter()
     with pytest.raises(ValueError, match="merged already"):
         dithered_merge(stock)  # type: ignore[arg-type]
+
+
+def test_the_student_has_the_parameters_of_the_dense_model_and_all_of_them_are_real() -> None:
+    dense = qwen2()  # biases at q, k and v only
+    expected = {name: tuple(p.shape) for name, p in dense.named_parameters()}
+    student = dithered_merge(
+        adapted(LoraConfig(target_modules=["q_proj", "up_proj"]), "packed", "qwen2")
+    )
+    assert {name: tuple(p.shape) for name, p in student.named_parameters()} == expected
+    assert not any(p.is_meta for p in student.parameters())

@@ -1,7 +1,7 @@
 import pytest
 from transformers import LlamaConfig
 
-from bitsft.memory.fit import bytes_of, largest_that_fits
+from bitsft.memory.fit import _largest, bytes_of, largest_that_fits
 from bitsft.memory.forecast import RUNTIME_BYTES, Predictor
 
 
@@ -12,6 +12,8 @@ from bitsft.memory.forecast import RUNTIME_BYTES, Predictor
         ("8GiB", 8 * 1024**3),
         ("1.5g", 1_610_612_736),
         ("500M", 524_288_000),
+        ("3 KB", 3072),
+        ("2T", 2 * 1024**4),
         ("77", 77),
     ],
 )
@@ -58,3 +60,9 @@ def test_forecasts_between_and_beyond_traces_are_near_them(monkeypatch: pytest.M
             patch.setattr("bitsft.memory.forecast._TRACED_TOKENS", (4096,))
             traced = predictor.forecast(batch, length).peak
         assert rough == pytest.approx(traced, rel=0.05)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 8, 1000])
+@pytest.mark.parametrize("most", [0, 1, 2, 3, 4, 7, 8, 9, 1023])
+def test_the_largest_that_fits_is_found_up_to_the_limit(most: int, limit: int) -> None:
+    assert _largest(lambda number: number <= most, limit) == min(most, limit)

@@ -66,3 +66,19 @@ def test_it_is_what_trl_allocates(
     )
     measured = live.peak - before
     assert foretold.tiles + foretold.gradient == pytest.approx(measured, rel=0.1)
+
+
+def test_a_trained_head_in_bfloat16_is_copied_once_its_gradient_is_whole() -> None:
+    found = head_bytes(
+        10, 64, 100_000, head_itemsize=2, is_trained=True, narrow_tiles=False, on_cpu=False
+    )
+    copy = 100_000 * 64 * 2
+    assert found == HeadBytes(10 * 32_768 * 2 + 10 * 64 * 4 + copy, 100_000 * 64 * 4)
+
+
+def test_wide_tiles_on_a_cpu() -> None:
+    found = head_bytes(
+        100, 64, 1000, head_itemsize=4, is_trained=False, narrow_tiles=False, on_cpu=True
+    )
+    buffer, hidden, rows = 100 * 32_768 * 2, 100 * 64 * 4, 1000 * 64 * 2
+    assert found == HeadBytes(buffer + hidden + rows + 100 * 1000 * 29, 0)

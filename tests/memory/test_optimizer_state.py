@@ -32,3 +32,20 @@ def test_what_depends_on_the_parameter() -> None:
     assert optimizer_state_bytes("adamw_8bit", (4_097,), 2) == 2 * (4_097 + 4 * 17)
     assert optimizer_state_bytes("adafactor", (7,), 2) == 28
     assert optimizer_state_bytes("adafactor", (5, 64, 128), 2) == 4 * 5 * (64 + 128)
+
+
+@pytest.mark.parametrize(
+    ("optim", "expected"),
+    [
+        ("adagrad", 2 * 4096),
+        ("rmsprop_bnb", 4 * 4096),
+        ("rmsprop_bnb_32bit", 4 * 4096),
+        ("paged_lion_32bit", 4 * 4096),
+        ("adamw_bnb_8bit", 2 * (4096 + 64)),
+        ("paged_adamw_8bit", 2 * (4096 + 64)),
+        ("paged_lion_8bit", 4096 + 64),
+        ("rmsprop_bnb_8bit", 4096 + 64),
+    ],
+)
+def test_the_smallest_vector_with_8_bits(optim: str, expected: int) -> None:
+    assert optimizer_state_bytes(optim, (4096,), 2) == expected

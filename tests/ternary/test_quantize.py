@@ -47,6 +47,12 @@ def test_activations_by_hand() -> None:
     assert x_i8.dtype == torch.int8
 
 
+def test_the_largest_activation_may_be_negative() -> None:
+    x_i8, inverse_scale = quantize_activations(torch.tensor([[-2.54, 1.0], [-5.08, -0.4]]))
+    assert x_i8.tolist() == [[-127, 50], [-127, -10]]
+    assert inverse_scale.flatten().tolist() == pytest.approx([50.0, 25.0])
+
+
 def test_activations_have_one_scale_per_token() -> None:
     x_i8, inverse_scale = quantize_activations(torch.randn(2, 3, 5))
     assert x_i8.shape == (2, 3, 5)

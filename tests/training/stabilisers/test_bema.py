@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from trl import BEMACallback
 
+from bitsft.checkpoint import load_ternary
+from bitsft.scratch import new_llama
+from bitsft.ternary import replace_linear_with_bitlinear, ternary_layers
 from bitsft.ternary.quantize import quantize_weight
 
 from ..conftest import MakeTrainer
@@ -75,3 +78,21 @@ def test_a_resumed_run_says_that_its_average_starts_anew(
     trainer = make_trainer(trainer={"callbacks": [BEMACallback()]})
     trainer.train(resume_from_checkpoint=str(Path(trainer.args.output_dir) / "checkpoint-2"))
     assert "its average starts anew from the checkpoint" in caplog.text
+
+
+def test_its_layers_have_the_scales_of_the_trained_ones(
+    make_trainer: MakeTrainer, tiny_tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    model = new_llama(tiny_tokenizer, hidden_size=32, layers=1, heads=4, max_length=64)
+    replace_linear_with_bitlinear(model, filter_fn=lambda _, name: "mlp" in name, granularity="row")
+    bema = BEMACallback(update_freq=1)
+    make_trainer(model, max_steps=1, trainer={"callbacks": [bema]}).train()
+    layers = ternary_layers(bema.running_model)
+    assert len(layers) == 7
+    again = ternary_layers(load_ternary(tmp_path / "run" / "bema"))
+    for name, layer in layers.items():
+        assert layer.granularity == ("row" if "mlp" in name else "tensor"), name
+        codes, scale = layer.ternary()
+        assert torch.equal(again[name].ternary()[0], codes)
+        loaded = again[name].ternary()[1]  # a file with scales by row has them everywhere
+        torch.testing.assert_close(loaded, scale.expand_as(loaded))

@@ -141,3 +141,13 @@ def test_without_the_option_nothing_is_logged(make_trainer: MakeTrainer) -> None
     trainer = make_trainer(max_steps=1)
     trainer.train()
     assert not any("frozen_share" in entry for entry in trainer.state.log_history)
+
+
+def test_each_row_is_held_to_cells_of_its_own_scale() -> None:
+    layer = BitLinear158(4, 2, bias=False, granularity="row")
+    row = torch.tensor([1.0, -1.0, 0.2, 1.8])  # γ = 1, of the second row 10
+    with torch.no_grad():
+        layer.weight.copy_(torch.stack([row, 10 * row]))
+        clamp_to_cells_(layer, torch.tensor([[0, FREE, 1, FREE]] * 2, dtype=torch.int8))
+    held = torch.tensor([0.45, -1.0, 0.55, 1.8])
+    torch.testing.assert_close(layer.weight.detach(), torch.stack([held, 10 * held]))
