@@ -131,11 +131,17 @@ def check_base(
         raise ValueError(
             f"{start}, not on {found}: {_difference(needed.identity, found.identity)}. {remedy}"
         )
+    there, here = needed.identity.granularity, found.identity.granularity
+    if there != here:
+        raise ValueError(
+            f"{start} with granularity={there!r}, not on {found} with granularity={here!r}: the codes are the same, but one "
+            f"has a weight scale γ per row. Load the base with granularity={there!r}, or train an adapter on this one."
+        )
     farthest = max(
         abs(scale - found.identity.scales[name]) / max(scale, 1e-30)
         for name, scale in needed.identity.scales.items()
     )
-    if needed.identity.granularity != found.identity.granularity or farthest > _ROUNDING:
+    if farthest > _ROUNDING:
         raise ValueError(
             f"{start}, not on {found}: the codes are the same, but weight scales γ differ (by up to {farthest:.2%}). {remedy}"
         )

@@ -7,6 +7,7 @@ The base is checked before anything is put over it: an adapter on another base t
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,21 @@ def base_path(folder: Path) -> str:
     return str(beside if beside.is_dir() and not Path(named).is_dir() else named)
 
 
+def stored_kind(base: str | os.PathLike[str], load_options: Mapping[str, Any]) -> str:
+    """How a base stores its ternary weights: `StoredForm.kind`.
+
+    Args:
+        base: A folder or Hub id.
+        load_options: Those of `load_ternary`.
+    """
+    # load_ternary downloads anew where force_download says so
+    where = ("revision", "token", "cache_dir", "local_files_only")
+    download = {name: load_options[name] for name in where if name in load_options}
+    folder = model_folder(base, **download)
+    convention = load_options.get("scale_convention")
+    return stored_form(open_checkpoint(folder), read_config(folder), convention).kind
+
+
 def _adapter_folder(adapter: str | os.PathLike[str]) -> Path:
     folder = model_folder(adapter, beside=(_WEIGHTS,))
     if not (folder / ADAPTER_CONFIG).is_file():
@@ -130,11 +146,7 @@ def _as_trained(
 ) -> dict[str, Any]:
     """Options that make of a full-precision checkpoint the ternary base that the trainer made of it."""
     options: dict[str, Any] = {"trainable": False, **given}
-    # load_ternary downloads anew where force_download says so
-    where = ("revision", "token", "cache_dir", "local_files_only")
-    download = {name: given[name] for name in where if name in given}
-    folder = model_folder(base, **download)
-    if stored_form(open_checkpoint(folder), read_config(folder)).kind != "dense":
+    if stored_kind(base, given) != "dense":
         return options
     identity = needed.identity
     options.setdefault("filter_fn", lambda module, name: name in identity.scales)

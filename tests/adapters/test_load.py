@@ -123,6 +123,24 @@ def test_bf16_latents_are_the_same_base(
     assert "with γ rounded" in caplog.text
 
 
+def test_a_scale_per_row_where_the_base_has_one_per_matrix(base: Path, tmp_path: Path) -> None:
+    by_row = load_ternary(base, granularity="row")
+    folder = adapter_over(by_row, tmp_path / "adapter", seed=1)
+    with pytest.raises(ValueError) as error:
+        load_adapter(base, folder)
+    identities = (
+        str(error.value).split("identity ")[1][:12],
+        str(error.value).split("identity ")[2][:12],
+    )
+    assert str(error.value) == (
+        f"The adapter {folder} was trained on the ternary base {base} (LlamaForCausalLM), identity {identities[0]} with "
+        f"granularity='row', not on {base} (LlamaForCausalLM), identity {identities[1]} with granularity='tensor': the codes "
+        "are the same, but one has a weight scale γ per row. Load the base with granularity='row', or train an adapter on "
+        "this one."
+    )
+    load_adapter(base, folder, granularity="row")  # as the remedy says
+
+
 def with_another_code(model: PreTrainedModel) -> None:
     weight = ternary_layers(model)["model.layers.1.mlp.up_proj"].weight
     with torch.no_grad():
