@@ -8,6 +8,7 @@ from torch import nn
 from transformers import PreTrainedModel, TrainerState
 from trl.trainer.utils import get_config_model_id
 
+from bitsft.ternary.packed_linear import layers_with_codes
 from bitsft.ternary.stats import ternary_stats
 from bitsft.training.config import TernarySFTConfig
 
@@ -23,6 +24,7 @@ _SETTINGS = (
     "weight_decay",
     "max_grad_norm",
     "projection",
+    "granularity",
     "quantization_warmup_ratio",
     "latent_clip",
     "seed",
@@ -64,7 +66,7 @@ def ternary_model_card(
     parts = [
         f"# {name}",
         f"A ternary (BitNet b1.58, 1.58-bit) language model: the weights of its linear layers are -1, 0 or +1 "
-        f"times one scale per matrix. Fine-tuned from {f'`{base}`' if base else 'a model initialised from nothing'} "
+        f"times one scale per {_scaled(model)}. Fine-tuned from {f'`{base}`' if base else 'a model initialised from nothing'} "
         f"with bitsft on top of TRL.",
         f"## What was trained\n\n{ternary_stats(model)}.",
         f"Data: {dataset_name or 'a dataset that was not named'}"
@@ -84,6 +86,12 @@ def ternary_model_card(
         tags=sorted(set(tags)),
     )
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n")
+
+
+def _scaled(model: nn.Module) -> str:
+    found = {layer.granularity for layer in layers_with_codes(model).values()}
+    named = {"tensor": "matrix", "row": "row"}
+    return " or ".join(named[granularity] for granularity in sorted(found, reverse=True))
 
 
 def _frozen(patterns: Sequence[str]) -> str:
@@ -133,7 +141,8 @@ def _loading(model: nn.Module, path: str) -> str:
         "(`ternary_base.json`):\n\n"
         "```python\nfrom bitsft import load_adapter\n\n"
         f'model = load_adapter("path/to/base", "{path}")\n```\n\n'
-        "Do not merge it into the base: rounding the sum again would lose most of the adapter."
+        "Do not merge it into the base: rounding the sum again would lose most of the adapter. "
+        "`bitsft.merge_to_ternary` makes one ternary model of both, by a short training."
     )
 
 

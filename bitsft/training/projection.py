@@ -111,8 +111,8 @@ class Projection:
         `flip_rate` is the mean per optimizer step since the last call; the others are of this moment.
         """
         stats = self._stats_while_frozen or ternary_stats(self._model)
-        if not self._trained():
-            self._stats_while_frozen = stats  # as under adapters, until a layer is trained after all
+        if not self._trained():  # as under adapters; a layer may be trained again later
+            self._stats_while_frozen = stats
         self._warn_of_nan()
         steps = max(1, self._steps_since_statistics)
         self._steps_since_statistics = 0

@@ -1,32 +1,24 @@
 """The trainer's record, `run.json` in its output directory; `bitsft.runs` has the form.
 
-What the trainer was given is described when it is made (data, model, settings), before TRL wraps or changes
-any of it. The record itself begins with `train()`, takes in every evaluation, those before and after the
+What the trainer was given is described when it is made (run_description.py), before TRL wraps or changes any of it.
+The record itself begins with `train()`, takes in every evaluation, those before and after the
 training, too, and is written again at evaluations, at checkpoints, and at most twice a minute with the log.
 
 Only the main process writes, and nothing here can end a training: see `bitsft.runs.recorder`.
 """
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
-from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from bitsft.runs.base_model import describe_model, runs_behind
-from bitsft.runs.contents import describe_data
 from bitsft.runs.record import Status
 from bitsft.runs.recorder import Recorder, closing, start_record
-from bitsft.runs.settings import changed_fields, plain
-from bitsft.ternary.packed_linear import layers_with_codes
-from bitsft.training.config import TernarySFTConfig
+from bitsft.runs.settings import plain
+from bitsft.training.run_description import GivenToTrainer, describe_training
 from bitsft.training.run_scores import evaluation_scores
 from bitsft.training.trainable_table import trainable_summary
 
@@ -39,29 +31,15 @@ class RunRecordCallback(TrainerCallback):
     """Keeps `run.json` of a trainer.
 
     Args:
-        args: The arguments as the user gave them.
-        model: The model, ternary already and not yet wrapped.
-        model_name: The path or Hub id as given; None for a model that was made in memory.
-        tokenizer: As given, or None.
-        datasets: `{"train": ..., "eval": ...}`; each a dataset, several by name, or None.
-        peft_config: As given, or None.
-        teacher: Path, Hub id or class of the teacher, or None.
-        given: What else the trainer was given, by argument name.
+        given: What the trainer was given; it is described at once and not kept.
         signatures: Returns the signatures of the last generated scores by metric.
         findings: Returns what the diagnosis found so far; None where nothing diagnoses.
     """
 
     def __init__(
         self,
-        args: TernarySFTConfig,
+        given: GivenToTrainer,
         *,
-        model: nn.Module,
-        model_name: str | None,
-        tokenizer: Any,
-        datasets: Mapping[str, Any],
-        peft_config: Any,
-        teacher: str | None,
-        given: Mapping[str, Any],
         signatures: Callable[[], Mapping[str, str]],
         findings: Callable[[], list[dict[str, Any]] | None],
     ) -> None:
@@ -70,26 +48,16 @@ class RunRecordCallback(TrainerCallback):
         self._earlier_findings: list[dict[str, Any]] = []  # of the sessions before this one
         self._recorder = Recorder(None)
         self._described: dict[str, Any] = {}  # what start_record takes
-        self._eval_names = list(datasets["eval"]) if _is_several(datasets["eval"]) else []
+        evaluated = given.datasets["eval"]
+        self._eval_names = list(evaluated) if isinstance(evaluated, Mapping) else []
         self._evaluations: list[dict[str, Any]] = []
         self._state: TrainerState | None = None
         self._is_open = False
         self._written = 0.0
-        if not args.run_record or args.process_index != 0:
+        if not given.args.run_record or given.args.process_index != 0:
             return
         try:
-            self._described = {
-                "name": _name(args),
-                "data": [
-                    describe_data(one, role)
-                    for kind, dataset in datasets.items()
-                    for role, one in _by_role(kind, dataset)
-                ],
-                "model": describe_model(model, model_name),
-                "parents": runs_behind(model_name or model),
-                "settings": _settings(args, model, tokenizer, peft_config, teacher, given),
-                "seed": args.seed,
-            }
+            self._described = describe_training(given)
         except Exception as error:  # a stranger's dataset or config must not end the training
             logger.warning("This run is not recorded: %s: %s", type(error).__name__, error)
 
@@ -201,38 +169,6 @@ def _what_was_seen(finding: Mapping[str, Any]) -> tuple[Any, ...]:
     return finding.get("kind"), finding.get("step"), finding.get("seen")
 
 
-def _name(args: TernarySFTConfig) -> str:
-    is_own = args.run_name not in (
-        None,
-        args.output_dir,
-    )  # transformers takes the latter by default
-    return str(args.run_name) if is_own else Path(args.output_dir).name
-
-
-def _settings(
-    args: TernarySFTConfig,
-    model: nn.Module,
-    tokenizer: Any,
-    peft_config: Any,
-    teacher: str | None,
-    given: Mapping[str, Any],
-) -> dict[str, Any]:
-    values = {f.name: getattr(args, f.name) for f in fields(TernarySFTConfig)}
-    found: dict[str, Any] = {
-        "training": plain(values),
-        "changed": changed_fields(args),
-        "ternary": _ternary(model),
-        "trainer": {name: _named(value) for name, value in given.items() if value},
-    }
-    if peft_config is not None:
-        found["peft"] = plain(peft_config.to_dict())
-    if teacher is not None:
-        found["teacher"] = plain(teacher)
-    if tokenizer is not None:
-        found["tokenizer"] = _tokenizer(tokenizer)
-    return found
-
-
 def _progress(state: TrainerState) -> dict[str, Any]:
     """Steps, epochs, losses and flips, from the trainer's own log."""
     found: dict[str, Any] = {"steps": state.global_step, "epochs": state.epoch}
@@ -263,50 +199,3 @@ def _rates(state: TrainerState) -> dict[str, Any]:
     if tokens is not None and ended["train_runtime"] > 0:
         found["tokens_per_second"] = round(tokens / ended["train_runtime"], 1)
     return found
-
-
-def _is_several(dataset: Any) -> bool:
-    return isinstance(dataset, Mapping)
-
-
-def _by_role(kind: str, dataset: Any) -> list[tuple[str, Any]]:
-    if dataset is None:
-        return []
-    if _is_several(dataset):
-        return [(f"{kind}.{name}", one) for name, one in dataset.items()]
-    return [(kind, dataset)]
-
-
-def _ternary(model: nn.Module) -> dict[str, Any]:
-    layers = layers_with_codes(model)
-    return {
-        "layers": len(layers),
-        "weights": sum(layer.out_features * layer.in_features for layer in layers.values()),
-        "granularity": sorted({str(layer.granularity) for layer in layers.values()}),
-        "activation_bits": sorted({str(layer.activation_bits) for layer in layers.values()}),
-    }
-
-
-def _tokenizer(tokenizer: Any) -> dict[str, Any]:
-    found = {
-        "class": type(tokenizer).__name__,
-        "name": getattr(tokenizer, "name_or_path", None) or None,
-    }
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is not None:
-        said = json.loads(backend.to_str())
-        said.update(padding=None, truncation=None)  # of the last call, not of the tokenizer
-        template = str(getattr(tokenizer, "chat_template", None))
-        text = json.dumps([said, template], sort_keys=True)
-        found["sha256"] = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-        found["vocabulary"] = len(tokenizer)
-    return found
-
-
-def _named(value: Any) -> Any:
-    """Functions, callbacks and collators by name; they cannot be written down."""
-    if isinstance(value, list | tuple):
-        return [_named(one) for one in value]
-    if callable(value) and isinstance(getattr(value, "__qualname__", None), str):
-        return plain(value)
-    return type(value).__name__

@@ -1,15 +1,16 @@
 """`TernarySFTTrainer`: TRL's `SFTTrainer` whose linear layers are ternary.
 
-What it adds to TRL, each by the smallest override:
+What it adds to TRL, each by the smallest override, here or in one of its base classes:
 
-    __init__           makes the model ternary before TRL wraps it (PEFT, fused head, device)
-    create_optimizer   the projection follows each optimizer step
-    train              latents in, γ·{-1, 0, 1} out; run.json says how it went
-    compute_loss       TRL's fused head in tiles that suit a CPU; a teacher's terms (distillation/training.py)
-    evaluation_loop    generated answers are scored and join the evaluation's metrics
-    _prepare_dataset   counts what max_length cuts off
-    log                shares of -1, 0, +1 and the flip rate beside the loss
-    save_model, _save  a packed ternary checkpoint that stock transformers loads (saving.py)
+    here                        __init__            makes the model ternary before TRL wraps it (PEFT, fused head, device)
+                                create_optimizer    the projection follows each optimizer step
+                                train               latents in, γ·{-1, 0, 1} out; run.json says how it went
+                                compute_loss        TRL's fused head in tiles that suit a CPU
+                                log                 shares of -1, 0, +1 and the flip rate beside the loss
+    row_counting.py             _prepare_dataset    counts what max_length cuts off
+    scored_evaluation.py        evaluate, evaluation_loop     generated answers are scored and join the metrics
+    saving.py                   save_model, _save, …          a packed ternary checkpoint that stock transformers loads
+    distillation/training.py    train, compute_loss, log      a teacher's terms in the loss
 
 TRL never calls the output head's forward (its loss is fused with it), so the head stays dense: see
 docs/numerics.md. Checkpoints made while training hold the latent weights, so that a resumed run is exact.
@@ -34,7 +35,7 @@ from transformers import (
     TrainerCallback,
     TrainingArguments,
 )
-from transformers.trainer_utils import EvalLoopOutput, TrainOutput
+from transformers.trainer_utils import TrainOutput
 from trl.trainer.utils import get_config_model_id
 
 from bitsft.adapters.lora import refuse_merging
@@ -42,20 +43,13 @@ from bitsft.adapters.preparation import (
     allows_checkpointing,
     check_model_can_train,
     prepare_adapters,
-    stays_as_it_is,
 )
 from bitsft.checkpoint.packed import check_packable
-from bitsft.data.budget import token_budget
-from bitsft.metrics.callback import GenerationMetricsCallback
 from bitsft.ternary.held_codes import codes_at_each_use, hold_codes
-from bitsft.ternary.replace import replace_linear_with_bitlinear
 from bitsft.training.callbacks import ProjectionCallback
 from bitsft.training.config import as_ternary_config
-from bitsft.training.dense_parameters import (
-    check_parameters_can_be_split,
-    split_parameter_groups,
-)
-from bitsft.training.diagnosis.callback import DiagnosisCallback
+from bitsft.training.dense_parameters import split_parameter_groups
+from bitsft.training.diagnosis.callback import findings_among
 from bitsft.training.diagnosis.memory import out_of_memory_explained
 from bitsft.training.distillation.teacher import Teacher, check_teacher_is_another, teacher_name
 from bitsft.training.distillation.training import TeacherTraining
@@ -63,15 +57,17 @@ from bitsft.training.frozen_parameters import BackwardEndsAboveFrozen, freeze_pa
 from bitsft.training.head_tiles import head_tiles_for
 from bitsft.training.latent_free import (
     LatentFreeOptimizer,
-    check_latent_free_fits,
     latent_free_optimizer,
     trains_ternary_weights,
 )
-from bitsft.training.loading import check_granularity, fits_packed_format, load_model
+from bitsft.training.loading import load_model, make_layers_ternary
+from bitsft.training.option_checks import check_deepspeed_reaches_weights, check_options_fit
 from bitsft.training.projection import Projection
+from bitsft.training.row_counting import RowCounting
+from bitsft.training.run_description import GivenToTrainer
 from bitsft.training.run_record import RunRecordCallback
 from bitsft.training.saving import PackedSaving
-from bitsft.training.stabilisers import check_stabilisers_fit
+from bitsft.training.scored_evaluation import ScoredEvaluation
 from bitsft.training.stabilisers.bema import check_bema_fits, pack_bema
 from bitsft.training.sub_norms import calibrate_on_dataset, with_sub_norms
 from bitsft.training.trainable_table import name_of_optimizer, show_trainable_summary
@@ -83,7 +79,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class TernarySFTTrainer(PackedSaving, TeacherTraining):
+class TernarySFTTrainer(PackedSaving, ScoredEvaluation, RowCounting, TeacherTraining):
     """Supervised fine-tuning of ternary models; the arguments are those of `trl.SFTTrainer`.
 
     Args:
@@ -148,38 +144,35 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
             )
         model_id = model if isinstance(model, str) else get_config_model_id(model.config)
         args = given_args = as_ternary_config(args, model_id.split("/")[-1])
+        with_adapters = peft_config is not None
         was_loaded = isinstance(model, str)
         if isinstance(model, str):
             model, processing_class, args = load_model(
-                model, processing_class, args, frozen=peft_config is not None
+                model, processing_class, args, frozen=with_adapters
             )
-        check_model_can_train(model, with_adapters=peft_config is not None)
+        check_model_can_train(model, with_adapters=with_adapters)
         new_sub_norms = args.sub_norms and not isinstance(model, BitNetForCausalLM)
         if new_sub_norms:
             model = with_sub_norms(model, peft_config)
-        if not was_loaded and not stays_as_it_is(model, with_adapters=peft_config is not None):
-            replace_linear_with_bitlinear(
-                model, filter_fn=fits_packed_format, granularity=args.granularity
-            )
-            check_granularity(model, args.granularity)
-        if isinstance(model, PreTrainedModel) and peft_config is None:
+        if not was_loaded:
+            make_layers_ternary(model, args, with_adapters=with_adapters)
+        if isinstance(model, PreTrainedModel) and not with_adapters:
             check_packable(model)
-        if args.frozen_parameters and peft_config is None:
+        if args.frozen_parameters and not with_adapters:
             freeze_parameters(model, args.frozen_parameters)  # errors come before data are prepared
         self._raw_eval_dataset = eval_dataset
-        self._rows_to_score: Any = None
         self._dataset_rows: dict[str, int] = {}
         self._hooked_optimizer: torch.optim.Optimizer | None = None
         self._teacher_name = None if teacher_model is None else teacher_name(teacher_model)
-        self._run_record = RunRecordCallback(
-            given_args,
+        given = GivenToTrainer(
+            args=given_args,
             model=model,
             model_name=model_id or None,
             tokenizer=processing_class,
             datasets={"train": train_dataset, "eval": eval_dataset},
             peft_config=peft_config,
             teacher=self._teacher_name,
-            given={
+            others={
                 "callbacks": callbacks,
                 "data_collator": data_collator,
                 "formatting_func": formatting_func,
@@ -188,8 +181,11 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
                 "optimizers": [one for one in optimizers if one is not None],
                 "optimizer_cls_and_kwargs": optimizer_cls_and_kwargs,
             },
+        )
+        self._run_record = RunRecordCallback(
+            given,
             signatures=self._score_signatures,
-            findings=self._diagnosis_findings,
+            findings=lambda: findings_among(self.callback_handler.callbacks),
         )
         if peft_config is not None and isinstance(model, PreTrainedModel):
             peft_config = prepare_adapters(
@@ -219,87 +215,36 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
         )
         if is_peft_model(self.model):
             refuse_merging(self.model)
-        if self.is_deepspeed_enabled and (args.projection != "latent" or args.latent_clip):
-            raise ValueError(
-                "DeepSpeed keeps the weights in its own partitions, where neither projection='stochastic' nor "
-                "latent_clip can reach them. Use projection='latent' without latent_clip."
-            )
+        deepspeed = self.is_deepspeed_enabled
+        check_deepspeed_reaches_weights(args, deepspeed=deepspeed)
         if args.frozen_parameters:
-            if peft_config is not None:  # the adapters are there now
+            if with_adapters:  # the adapters are there now
                 freeze_parameters(self.model, args.frozen_parameters)
             self.add_callback(BackwardEndsAboveFrozen())
-        check_stabilisers_fit(
+        optimizer_made = optimizers[0] is not None
+        optimizer_class_given = optimizer_cls_and_kwargs is not None
+        check_options_fit(
             args,
             self.model,
-            deepspeed=self.is_deepspeed_enabled,
+            optimizer_made=optimizer_made,
+            optimizer_class_given=optimizer_class_given,
+            deepspeed=deepspeed,
             fsdp=self.is_fsdp_enabled,
         )
-        self._is_latent_free = args.projection == "stochastic" and trains_ternary_weights(
-            self.model
-        )
-        if self._is_latent_free:
-            check_latent_free_fits(
-                args,
-                optimizer_given=optimizers[0] is not None or optimizer_cls_and_kwargs is not None,
-                deepspeed=self.is_deepspeed_enabled,
-                fsdp=self.is_fsdp_enabled,
-            )
-        if args.splits_parameters:
-            check_parameters_can_be_split(
-                self.model,
-                optimizer_given=optimizers[0] is not None,
-                deepspeed=self.is_deepspeed_enabled,
-            )
         if new_sub_norms:
             calibrate_on_dataset(self.model, self.train_dataset)
         if teacher_model is not None:
             self._start_distillation(teacher_model, args)
+        stochastic = args.projection == "stochastic"
+        self._is_latent_free = stochastic and trains_ternary_weights(self.model)
         self._optim = name_of_optimizer(
             args,
             latent_free=self._is_latent_free,
-            optimizer_given=optimizers[0] is not None or optimizer_cls_and_kwargs is not None,
+            optimizer_given=optimizer_made or optimizer_class_given,
         )
         self._projection = Projection(self.model, args)
-        self.add_callback(
-            ProjectionCallback(self._projection, steps_in_backward=self.is_deepspeed_enabled)
-        )
+        self.add_callback(ProjectionCallback(self._projection, steps_in_backward=deepspeed))
         self.add_callback(self._run_record)
-
-    # --- data ------------------------------------------------------------------------------------------
-
-    def _prepare_dataset(
-        self,
-        dataset: Any,
-        processing_class: Any,
-        args: Any,
-        packing: bool,
-        formatting_func: Callable[[dict], str] | None,
-        dataset_name: str,
-    ) -> Any:
-        if isinstance(dataset, Dataset):
-            self._dataset_rows[dataset_name] = len(dataset)
-        if not isinstance(dataset, Dataset) or args.max_length is None:
-            return super()._prepare_dataset(
-                dataset, processing_class, args, packing, formatting_func, dataset_name
-            )
-        # Tokenized rows pass through TRL's preparation unchanged, so it can be run in two halves: up to
-        # the whole rows, which are counted, and from there on.
-        untruncated = copy.copy(args)
-        untruncated.max_length = None
-        untruncated.shuffle_dataset = False
-        whole = super()._prepare_dataset(
-            dataset, processing_class, untruncated, False, formatting_func, dataset_name
-        )
-        cuts_rows_off = not packing or args.packing_strategy == "bfd"
-        if cuts_rows_off and len(whole):
-            budget = token_budget(
-                whole, self._tokenizer, args.max_length, truncation_mode=args.truncation_mode
-            )
-            if budget.truncated:
-                logger.warning("%s dataset: %s", dataset_name, budget)
-        return super()._prepare_dataset(whole, processing_class, args, packing, None, dataset_name)
-
-    # --- training --------------------------------------------------------------------------------------
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         is_new = self.optimizer is None
@@ -364,60 +309,3 @@ class TernarySFTTrainer(PackedSaving, TeacherTraining):
         if "loss" in logs and self.model.training:
             logs.update(self._projection.statistics())
         super().log(logs, start_time)
-
-    # --- evaluation ------------------------------------------------------------------------------------
-
-    def evaluate(
-        self,
-        eval_dataset: Any = None,
-        ignore_keys: list[str] | None = None,
-        metric_key_prefix: str = "eval",
-    ) -> dict[str, float]:
-        """As in TRL, with the scores of generated answers where a `GenerationMetricsCallback` is used."""
-        if isinstance(eval_dataset, dict):
-            metrics: dict[str, float] = {}
-            for name, dataset in eval_dataset.items():
-                metrics.update(self.evaluate(dataset, ignore_keys, f"{metric_key_prefix}_{name}"))
-            return metrics
-        rows = self._raw_eval_dataset if eval_dataset is None else eval_dataset
-        self._rows_to_score = self._raw_eval_datasets()[rows] if isinstance(rows, str) else rows
-        try:
-            return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
-        finally:
-            self._rows_to_score = None
-
-    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
-        self._projection.drop_codes()
-        final_weights = self._projection.stabilisers.final_weights()
-        with final_weights, hold_codes(self.model), self.accelerator.autocast():
-            output = super().evaluation_loop(*args, **kwargs)
-            if self._rows_to_score is not None:
-                prefix = kwargs.get("metric_key_prefix", "eval")
-                for callback in self._generation_callbacks():
-                    output.metrics.update(callback.score(self, self._rows_to_score, prefix))
-        return output
-
-    def _check_rows_to_score(self) -> None:
-        """Rows without an answer, or prompts that are too long, should not wait for the first evaluation."""
-        if self.args.eval_strategy != "no":
-            for callback in self._generation_callbacks():
-                for rows in self._raw_eval_datasets().values():
-                    callback.check(self, rows)
-
-    def _generation_callbacks(self) -> list[GenerationMetricsCallback]:
-        callbacks = self.callback_handler.callbacks
-        return [c for c in callbacks if isinstance(c, GenerationMetricsCallback)]
-
-    def _score_signatures(self) -> dict[str, str]:
-        return {k: s for c in self._generation_callbacks() for k, s in c.signatures.items()}
-
-    def _diagnosis_findings(self) -> list[dict[str, Any]] | None:
-        callbacks = self.callback_handler.callbacks
-        found = [c.findings for c in callbacks if isinstance(c, DiagnosisCallback)]
-        return [one.as_dict() for findings in found for one in findings] if found else None
-
-    def _raw_eval_datasets(self) -> dict[str, Any]:
-        raw = self._raw_eval_dataset
-        if raw is None:
-            return {}
-        return raw if isinstance(raw, dict) else {"eval": raw}

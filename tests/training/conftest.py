@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from datasets import Dataset
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from bitsft.scratch import new_llama
+from bitsft.ternary import ternary_layers
 from bitsft.training import TernarySFTConfig, TernarySFTTrainer
 
 MakeTrainer = Callable[..., TernarySFTTrainer]
@@ -21,6 +23,16 @@ def number_rows(count: int = 16) -> Dataset:
             for i in range(count)
         ]
     )
+
+
+def assert_on_the_grid(model: torch.nn.Module) -> None:
+    layers = ternary_layers(model)
+    assert layers
+    for name, layer in layers.items():
+        magnitudes = layer.weight.detach().abs().unique()
+        assert len(magnitudes) <= 2 and (len(magnitudes) == 1 or magnitudes[0] == 0), name
+        codes, scale = layer.ternary()
+        assert torch.equal(layer.weight, (codes * scale).to(layer.weight.dtype)), name
 
 
 @pytest.fixture

@@ -258,7 +258,7 @@ def test_what_cannot_be_described_does_not_end_the_training(
     make_trainer(max_steps=1).train()
     run = read_run(tmp_path / "run")
     assert run.data[0]["why"] == "not described: RuntimeError: bad block"
-    monkeypatch.setattr("bitsft.training.run_record.runs_behind", broken)
+    monkeypatch.setattr("bitsft.training.run_description.runs_behind", broken)
     with caplog.at_level(logging.WARNING, "bitsft"):
         make_trainer(max_steps=1, output_dir=str(tmp_path / "other")).train()
     assert "This run is not recorded: RuntimeError: bad block" in caplog.text

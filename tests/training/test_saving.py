@@ -90,10 +90,20 @@ def test_the_card_says_what_was_trained_and_how_to_load_it(
     assert text.strip().startswith("# my-model")
     assert "26,624 ternary weights in 14 layers" in text
     assert "16 train rows, 5 eval rows" in text
+    assert "are -1, 0 or +1 times one scale per matrix." in text
     assert "3 optimizer steps" in text
     assert "| learning_rate | 0.005 |" in text
     assert "| eval_loss |" in text
     assert 'AutoModelForCausalLM.from_pretrained("path/to/my-model")' in text
+
+
+def test_the_card_says_where_each_row_has_a_scale(
+    make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    make_trainer(granularity="row").create_model_card()
+    text = ModelCard.load(tmp_path / "run" / "README.md").text
+    assert "are -1, 0 or +1 times one scale per row." in text
+    assert "| granularity | row |" in text
 
 
 def test_an_adapter_card_says_where_it_belongs(make_trainer: MakeTrainer, tmp_path: Path) -> None:
@@ -107,6 +117,7 @@ def test_an_adapter_card_says_where_it_belongs(make_trainer: MakeTrainer, tmp_pa
     assert card.data.library_name == "peft" and card.data.datasets == ["someone/rows"]
     assert "korean" in card.data.tags
     assert "Do not merge it" in card.text
+    assert "`bitsft.merge_to_ternary` makes one ternary model of both" in card.text
 
 
 @pytest.fixture

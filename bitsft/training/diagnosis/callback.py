@@ -10,7 +10,7 @@ The thresholds, and how many false alarms they gave, are in docs/diagnosis.md.
 
 import logging
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from torch import nn
@@ -180,3 +180,18 @@ class DiagnosisCallback(TrainerCallback):
             self._watch.endless(layers, args),
         )
         return [(finding, "") for finding in checks if finding]
+
+
+def findings_among(callbacks: Iterable[TrainerCallback]) -> list[dict[str, Any]] | None:
+    """What the `DiagnosisCallback`s of a trainer found, as JSON can hold it.
+
+    Args:
+        callbacks: All of the trainer's.
+
+    Returns:
+        Their findings, oldest first by callback; None where nothing diagnoses.
+    """
+    diagnoses = [one for one in callbacks if isinstance(one, DiagnosisCallback)]
+    if not diagnoses:
+        return None
+    return [finding.as_dict() for one in diagnoses for finding in one.findings]
