@@ -47,14 +47,19 @@ def _draw(
                 value["mean"], position, xerr=value["spread"], color="black", lw=1, capsize=2
             )
         axes.plot(value["values"], [position] * len(value["values"]), ".", color="black", ms=3)
-        ends = [*value["values"], value["mean"] + (value["spread"] or 0)]
+        is_left = from_zero and value["mean"] < 0
+        sign = -1 if is_left else 1
+        ends = [*value["values"], value["mean"] + sign * (value["spread"] or 0)]
+        shown = f"{value['mean']:.{digits}f}"
         axes.annotate(
-            f"{value['mean']:.{digits}f}",
-            (max(ends), position),
-            (4, 0),
+            "0" if shown == "-0" else shown,
+            (min(ends) if is_left else max(ends), position),
+            (4 * sign, 0),
             textcoords="offset points",
+            ha="right" if is_left else "left",
             va="center",
             size=7,
+            bbox={"color": "white", "pad": 0.5},  # the line at full precision runs behind
         )
     axes.set_yticks(range(len(values)), [variants[name]["label"] for name in values], size=8)
     axes.invert_yaxis()
@@ -78,13 +83,14 @@ def plot_gap(variants: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     axes.axvline(0, color=COLOURS["straight_through"], lw=1.5, zorder=0)
     axes.axvline(100, color=COLOURS["full_precision"], lw=1.5, ls="--", zorder=0)
     # Rounding afterwards is far below: cut there, its number stands beside the bar.
-    low = min([0.0, *(v["mean"] for v in values.values() if v["mean"] > -150)])
+    low = min([0.0, *(min(v["values"]) for v in values.values() if v["mean"] > -150)])
     high = max([110.0, *(max(v["values"]) for v in values.values())])
-    axes.set_xlim(1.15 * low - 5, 1.12 * high)
+    axes.set_xlim(1.2 * low - 5, 1.12 * high)
     for text, value in zip(axes.texts, values.values(), strict=True):
-        if max(value["values"]) < 1.15 * low - 5:
+        if max(value["values"]) < 1.2 * low - 5:
             text.set_text(f"← {value['mean']:.0f}")
-            text.xy = (1.15 * low - 5, text.xy[1])
+            text.xy = (1.2 * low - 5, text.xy[1])
+            text.set(ha="left", x=4, bbox=None)
     axes.set_xlabel("share of the gap closed, %: 0 is straight-through, 100 full precision", size=9)
     _save(figure, path)
 
