@@ -148,3 +148,35 @@ def test_without_ternary_layers_there_is_none(tiny_llama: LlamaForCausalLM) -> N
 def test_a_folder_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="does not exist"):
         ternary_base_identity(tmp_path / "missing")
+
+
+def test_names_are_hashed_as_they_are_written() -> None:
+    found = identity_of(nn.ModuleDict({"층": on_grid([[0, 1]], 0.5)}))
+    named = '["층", 1, 2]\n'.encode()
+    assert found.codes_sha256 == hashlib.sha256(named + bytes([0x55, 0b01_01_01_10])).hexdigest()
+
+
+def test_a_matrix_whose_only_codes_stand_late_has_its_scale() -> None:
+    codes = torch.zeros(8, 2, dtype=torch.int8)
+    codes[3, 1] = -1  # in the second row of bytes; the first holds rows 0, 2, 4 and 6
+    model = nn.ModuleDict({"a": PackedLinear158(codes, torch.tensor(0.25), None)})
+    codes_hash = hashlib.sha256(
+        b'["a", 8, 2]\n' + bytes([0x55, 0x55, 0b01_01_01_01, 0b01_01_00_01])
+    )
+    found = identity_of(model)
+    assert found.scales == {"a": 0.25}
+    assert found.codes_sha256 == codes_hash.hexdigest()
+    scale = b"tensor\n" + struct.pack("<f", 4.0)
+    assert found.sha256 == hashlib.sha256(codes_hash.digest() + scale).hexdigest()
+
+
+def test_scales_by_row_of_a_height_that_fills_no_bytes() -> None:
+    codes = torch.tensor([[1, 0], [0, 0], [0, -1], [0, 0], [1, 1]], dtype=torch.int8)
+    scale = torch.tensor([[0.5], [9.0], [0.25], [9.0], [0.125]])
+    found = identity_of(nn.ModuleDict({"a": PackedLinear158(codes, scale, None)}))
+    # rows 0, 2, 4, 6 | 1, 3, 5, 7 of u = code + 1, from the lowest bits; γ of rows of zeros is 0
+    packed = bytes([0b01_10_01_10, 0b01_10_00_01, 0x55, 0x55])
+    scales = b"row\n" + struct.pack("<5f", 2.0, 0.0, 4.0, 0.0, 8.0)
+    codes_hash = hashlib.sha256(b'["a", 5, 2]\n' + packed)
+    assert found.sha256 == hashlib.sha256(codes_hash.digest() + scales).hexdigest()
+    assert found.scales == {"a": pytest.approx(0.875 / 5)}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bitsft.data.fields import RowError
 from bitsft.data.records import Record
-from bitsft.data.split.assign import assign_splits
+from bitsft.data.split.assign import Assigner, assign_splits
 
 # Rows that fill every split, so that the few rows of interest may fall where they will.
 FILL = [{"task": "koalpaca", "instruction": f"채움 {n}", "output": "답"} for n in range(80)]
@@ -264,3 +264,22 @@ def test_a_stratum_for_each_row_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 def test_rows_without_a_label_are_a_stratum_of_their_own() -> None:
     rows = [{**row, "topic": "여행" if n % 2 else None} for n, row in enumerate(FILL)]
     assert list(assign_splits(rows, stratify_by="topic").report.strata) == ["(none)", "여행"]
+
+
+def test_a_column_to_group_by_that_no_row_has() -> None:
+    assigner = Assigner(
+        {"train": 0.5, "test": 0.5},
+        group_by="film",
+        stratify_by=None,
+        seed=0,
+        method="hash",
+        cluster_of=None,
+    )
+    for row in ({"prompt": "가"}, {"prompt": "나", "topic": "여행"}):
+        with pytest.raises(RowError, match="is missing, and rows are grouped by it"):
+            assigner.add(Record(row, "a.csv", 0))
+    with pytest.raises(
+        ValueError,
+        match=r"group_by='film': no row has a value in this column; the rows have \['prompt', 'topic'\]",
+    ):
+        assigner.done()

@@ -124,3 +124,25 @@ def test_text_from_outside_may_be_broken() -> None:
         ("row", "test", "train"): 1,
         ("question", "test", "train"): 1,
     }
+
+
+def test_the_counts_for_a_manifest() -> None:
+    rows = [qa("물음", "글"), qa("다른 물음", "다른 글")]
+    report = find_leaks({"train": rows, "none": [], "test": [{"prompt": "가"}, rows[1]]})
+    assert report.rows == {"train": 2, "none": 0, "test": 2}
+    found = report.as_dict()
+    assert found["rows_without_task"] == 1
+    pairs = [("none", "train"), ("test", "train"), ("test", "none")]
+    shared = {(one["kind"], one["split"], one["other"]): one for one in found["shared"]}
+    for kind in ("row", "question", "document"):
+        for split, other in pairs:
+            leaks = (split, other) == ("test", "train")
+            assert shared[kind, split, other] == {
+                "kind": kind,
+                "split": split,
+                "other": other,
+                "rows": int(leaks),
+                "of": 0 if split == "none" else 2,
+                "groups": int(leaks),
+                "examples": [[1, 1]] if leaks else [],
+            }
