@@ -44,11 +44,15 @@ def is_held_out(row: dict, percent: int) -> bool:
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    script, config = TrlParser((ScriptArguments, TernarySFTConfig)).parse_args_and_config()
+    parser = TrlParser((ScriptArguments, TernarySFTConfig))
+    script, config = parser.parse_args_and_config()
+    renames = [pair.split("=") for pair in script.columns.split(",") if pair]
+    if any(len(pair) != 2 for pair in renames):
+        parser.error(f"--columns {script.columns}: write NEW=OLD, e.g. instruction=Q,output=A")
 
     rows = read_rows(
         script.data,
-        columns=dict(pair.split("=") for pair in script.columns.split(",") if pair) or None,
+        columns=dict(renames) or None,
         header=script.header.split(",") if script.header else None,
     )
     out = Path(config.output_dir)

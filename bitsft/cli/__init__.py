@@ -33,6 +33,7 @@ from bitsft.cli.messages import messages_of_a_command
 from bitsft.cli.parser import WRONG_USE, Parser, WrongUse, at_least
 from bitsft.cli.patch import add_diff_arguments, add_patch_arguments
 from bitsft.cli.runs import add_runs_arguments
+from bitsft.cli.stopping import stopped_like_ctrl_c
 from bitsft.cli.verify import add_verify_arguments
 
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 for success, 1 for an error that was explained, 2 for options that do not fit together (and,
-        by SystemExit, for ones that do not exist), 130 after Ctrl-C; `runs check`, `verify` and some others have a 3.
+        by SystemExit, for ones that do not exist), 130 after Ctrl-C or SIGTERM; `runs check`, `verify` and some others have a 3.
     """
     parsed = _parser().parse_args(arguments)
     with messages_of_a_command():
@@ -53,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(parsed: argparse.Namespace) -> int:
     try:
-        return int(parsed.run(parsed))
+        with stopped_like_ctrl_c():
+            return int(parsed.run(parsed))
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130

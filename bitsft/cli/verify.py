@@ -6,6 +6,7 @@
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from bitsft.cli.parser import at_least, at_least_number
@@ -115,6 +116,11 @@ def run_verify(parsed: argparse.Namespace) -> int:
     i2_s = i2_s_file_of(Path(parsed.exported))
     if i2_s is not None:
         return _verify_tensors(Path(parsed.reference), i2_s)
+    if sys.stderr.isatty():
+        print(
+            "Each model runs in a process of its own; transformers compiles its unpacking first (a minute or so).",
+            file=sys.stderr,
+        )
     tokenizer = parsed.tokenizer or (parsed.reference if parsed.ternary else None)
     report = verify(
         load_ternary(parsed.reference) if parsed.ternary else parsed.reference,

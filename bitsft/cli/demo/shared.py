@@ -88,7 +88,11 @@ def print_saved(model: PreTrainedModel, output_dir: Path) -> None:
         f"{saved / 1e6:.2f} MB, against {model.num_parameters() * 2 / 1e6:.2f} MB in bf16."
     )
     print("Load it anywhere, without bitsft:\n")
-    print(f'    AutoModelForCausalLM.from_pretrained("{output_dir}")')
+    print(f'    AutoModelForCausalLM.from_pretrained("{output_dir}")\n')
+    print(
+        "Next, rows of your own: `bitsft data prepare FILE --task TASK --out data` makes a folder that trains, and "
+        "README.md has the ten lines of Python."
+    )
 
 
 def shortened(text: str, length: int = 70) -> str:
