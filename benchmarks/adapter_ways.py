@@ -35,8 +35,8 @@ from bitsft import (
 from bitsft.adapters.dithered_merge import dithered_merge
 from bitsft.data.demo import load_demo_rows
 from bitsft.ternary.linear import ternary_layers
-from bitsft.ternary.pack_model import pack_model
 from bitsft.ternary.packed_linear import layers_with_codes
+from bitsft.ternary.packed_model import pack_model
 
 BATCH_SIZE = 16
 EPOCHS = 2

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bitsft.patches import revert_patch as revert_patch
     from bitsft.ternary import BitLinear158 as BitLinear158
     from bitsft.ternary import insert_sub_norms as insert_sub_norms
+    from bitsft.ternary import pack_model as pack_model
     from bitsft.ternary import replace_linear_with_bitlinear as replace_linear_with_bitlinear
     from bitsft.ternary import ternary_stats as ternary_stats
     from bitsft.training import DiagnosisCallback as DiagnosisCallback
@@ -84,6 +85,7 @@ _STAGE_OF = {
     "load_ternary": "checkpoint",
     "merge_ternary_adapter": "adapters",
     "merge_to_ternary": "training",
+    "pack_model": "ternary",
     "patch_checkpoint": "patches",
     "predict_memory": "memory",
     "prepare": "data",

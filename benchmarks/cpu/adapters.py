@@ -49,7 +49,7 @@ def _base(competitor: str, size: str) -> Any:
     from transformers import BitsAndBytesConfig, LlamaForCausalLM
 
     from bitsft.ternary import replace_linear_with_bitlinear
-    from bitsft.ternary.pack_model import pack_model
+    from bitsft.ternary.packed_model import pack_model
 
     if competitor == "lora-float32":
         return SIZES[size].model(torch.float32)

@@ -98,7 +98,7 @@ def _dense(model: nn.Module) -> None:
 
 
 def _packed(model: nn.Module) -> None:
-    from bitsft.ternary.pack_model import pack_model
+    from bitsft.ternary.packed_model import pack_model
 
     replace_linear_with_bitlinear(model)
     pack_model(model)

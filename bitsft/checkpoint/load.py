@@ -35,8 +35,8 @@ from bitsft.checkpoint.names_in_files import names_in_files
 from bitsft.checkpoint.outline import TernaryCheckpoint, open_ternary
 from bitsft.checkpoint.scale_convention import ScaleConvention
 from bitsft.ternary.linear import BitLinear158
-from bitsft.ternary.pack_model import pack_model
 from bitsft.ternary.packed_linear import CodesInMemory, check_codes_in_memory
+from bitsft.ternary.packed_model import pack_model
 from bitsft.ternary.quantize import Granularity
 from bitsft.ternary.replace import FilterFn
 

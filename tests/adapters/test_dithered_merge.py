@@ -12,8 +12,8 @@ from bitsft.adapters.dithered_merge import dithered_merge
 from bitsft.adapters.preparation import prepare_adapters
 from bitsft.adapters.ternary_update import dither
 from bitsft.ternary.linear import ternary_layers
-from bitsft.ternary.pack_model import pack_model
 from bitsft.ternary.packed_linear import layers_with_codes
+from bitsft.ternary.packed_model import pack_model
 from bitsft.ternary.replace import replace_linear_with_bitlinear
 from tests.adapters.test_ternary_lora import logits, qwen2
 

@@ -18,8 +18,8 @@ from bitsft.adapters.ternary_lora_config import TernaryLoraConfig
 from bitsft.checkpoint import load_ternary, save_ternary
 from bitsft.scratch import new_llama
 from bitsft.ternary.linear import BitLinear158, ternary_layers
-from bitsft.ternary.pack_model import pack_model
 from bitsft.ternary.packed_linear import PackedLinear158, layers_with_codes
+from bitsft.ternary.packed_model import pack_model
 from bitsft.ternary.replace import replace_linear_with_bitlinear
 from tests.training.conftest import MakeTrainer, number_rows
 from tests.training.conftest import make_trainer as make_trainer

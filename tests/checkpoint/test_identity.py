@@ -15,8 +15,8 @@ from transformers import LlamaForCausalLM
 from bitsft.checkpoint import identity, load_ternary, save_ternary, stored_tensors
 from bitsft.checkpoint.identity import identity_of, ternary_base_identity
 from bitsft.ternary import BitLinear158, replace_linear_with_bitlinear, ternary_layers
-from bitsft.ternary.pack_model import pack_model
 from bitsft.ternary.packed_linear import PackedLinear158
+from bitsft.ternary.packed_model import pack_model
 from tests.checkpoint.tiny_models import MODELS, shaken, ternary_model
 
 

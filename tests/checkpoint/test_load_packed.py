@@ -15,8 +15,8 @@ from transformers import LlamaConfig
 from bitsft import replace_linear_with_bitlinear, save_ternary, verify
 from bitsft.checkpoint.load import load_ternary
 from bitsft.ternary import ternary_layers
-from bitsft.ternary.pack_model import pack_model
 from bitsft.ternary.packed_linear import PackedLinear158, layers_with_codes
+from bitsft.ternary.packed_model import pack_model
 from tests.checkpoint.test_load import ALL, CASES
 from tests.checkpoint.tiny_checkpoints import BITLINEAR, ONLINE, change_tensors, save
 from tests.checkpoint.tiny_models import MODELS, logits, ternary_model

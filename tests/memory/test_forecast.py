@@ -140,7 +140,7 @@ def test_real_steps_allocate_what_was_foretold(
     from peft import LoraConfig
 
     from bitsft.ternary import replace_linear_with_bitlinear
-    from bitsft.ternary.pack_model import pack_model
+    from bitsft.ternary.packed_model import pack_model
 
     model = new_llama(tiny_tokenizer, hidden_size=64, layers=3, heads=4).to(METHODS[method].dtype)
     foretold = predict_memory(model, method, 2, 96, gradient_checkpointing=checkpointing)

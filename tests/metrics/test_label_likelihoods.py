@@ -10,7 +10,7 @@ from bitsft import replace_linear_with_bitlinear
 from bitsft.metrics.classification import classification_by_likelihood
 from bitsft.metrics.label_likelihoods import _encode_labels, label_likelihoods, likelihood_signature
 from bitsft.scratch import train_tokenizer
-from bitsft.ternary.pack_model import pack_model
+from bitsft.ternary.packed_model import pack_model
 
 PROMPTS = [
     "### 질문: 재미있다\n\n### 답변:",

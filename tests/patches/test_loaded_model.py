@@ -14,7 +14,7 @@ from bitsft.patches import apply_patch, diff_checkpoints, load_patch, loaded_mod
 from bitsft.patches.loaded_layers import Change
 from bitsft.ternary import ternary_layers
 from bitsft.ternary.held_codes import hold_codes
-from bitsft.ternary.pack_model import pack_model
+from bitsft.ternary.packed_model import pack_model
 from tests.checkpoint.tiny_models import MODELS, logits, ternary_model
 from tests.patches.tuned import differing, save_pair, state_of, tune_
 

@@ -12,8 +12,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from bitsft.ternary import BitLinear158, replace_linear_with_bitlinear, ternary_stats
 from bitsft.ternary.kernels import blocked, reference
 from bitsft.ternary.pack import pack_codes
-from bitsft.ternary.pack_model import pack_model
 from bitsft.ternary.packed_linear import CodesInMemory, PackedLinear158, layers_with_codes
+from bitsft.ternary.packed_model import pack_model
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 

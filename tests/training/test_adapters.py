@@ -24,8 +24,8 @@ from bitsft import (
 )
 from bitsft.scratch import new_llama
 from bitsft.ternary import ternary_layers
-from bitsft.ternary.pack_model import pack_model
 from bitsft.ternary.packed_linear import PackedLinear158, layers_with_codes
+from bitsft.ternary.packed_model import pack_model
 from bitsft.training import TernarySFTTrainer
 
 from .conftest import MakeTrainer, number_rows

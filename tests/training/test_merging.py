@@ -15,7 +15,7 @@ from bitsft.adapters.dithered_merge import dithered_merge
 from bitsft.adapters.preparation import prepare_adapters
 from bitsft.checkpoint import load_ternary, save_ternary
 from bitsft.ternary.linear import ternary_layers
-from bitsft.ternary.pack_model import pack_model
+from bitsft.ternary.packed_model import pack_model
 from bitsft.ternary.replace import replace_linear_with_bitlinear
 from bitsft.training import TernarySFTConfig
 from bitsft.training.merging import default_merge_config, merge_to_ternary
