@@ -12,7 +12,11 @@ from bitsft.scratch import new_llama
 from bitsft.ternary import BitLinear158, replace_linear_with_bitlinear, ternary_layers
 from bitsft.ternary.held_codes import codes_at_each_use, hold_codes
 from bitsft.training import TernarySFTConfig
-from bitsft.training.latent_free import LatentFreeOptimizer, check_latent_free_fits
+from bitsft.training.latent_free import (
+    LatentFreeOptimizer,
+    check_latent_free_fits,
+    latent_free_optimizer,
+)
 
 from ..conftest import MakeTrainer, number_rows
 
@@ -248,3 +252,27 @@ def test_weights_in_partitions_are_refused(tmp_path: Path, name: str, engine: st
     check_latent_free_fits(args, optimizer_given=False, **where)
     with pytest.raises(ValueError, match=f"{engine} keeps the weights in partitions"):
         check_latent_free_fits(args, optimizer_given=False, **{**where, name: True})
+
+
+def test_the_arguments_reach_the_optimizer(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(
+        projection="stochastic",
+        grid_learning_rate=0.04,
+        scale_learning_rate=0.002,
+        learning_rate=3e-4,
+        weight_decay=0.2,
+        dense_weight_decay=0.1,
+        adam_beta1=0.8,
+        adam_beta2=0.95,
+        adam_epsilon=1e-6,
+        seed=7,
+    )
+    optimizer = latent_free_optimizer(trainer.model, trainer.args, ["model.embed_tokens.weight"])
+    grid, decaying, rest = optimizer.param_groups
+    assert (grid["lr"], grid["weight_decay"], grid["seed"]) == (0.04, 0.2, 7)
+    assert grid["scale_lr_by_lr"] == pytest.approx(0.05)
+    assert [id(p) for p in decaying["params"]] == [id(trainer.model.get_input_embeddings().weight)]
+    assert (decaying["weight_decay"], rest["weight_decay"]) == (0.1, 0.0)
+    for group in (decaying, rest):
+        assert (group["lr"], group["betas"], group["eps"]) == (3e-4, (0.8, 0.95), 1e-6)
+    assert grid["betas"] == (0.8, 0.95)
