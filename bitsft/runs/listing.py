@@ -117,4 +117,4 @@ def find_run(wanted: str, folders: Sequence[str | os.PathLike[str]] = (".",)) ->
 
 
 def _named(folders: Sequence[str | os.PathLike[str]]) -> str:
-    return ", ".join(str(folder) for folder in folders)
+    return ", ".join("this folder" if str(folder) == "." else str(folder) for folder in folders)

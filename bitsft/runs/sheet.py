@@ -226,6 +226,8 @@ def _hash_or(value: object) -> str:
 
 
 def _said(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_said(one)}" for name, one in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(str(one) for one in value) or "none"
     return str(value)

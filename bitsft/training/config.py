@@ -10,7 +10,9 @@ The options of a part stand in a dataclass beside that part, with the check of t
 """
 
 import copy
+import math
 from dataclasses import MISSING, dataclass, field, fields
+from numbers import Real
 from typing import Any, Literal, get_args
 
 import torch
@@ -152,6 +154,12 @@ class TernarySFTConfig(
 
     def check_ternary_options(self) -> None:
         """Refuse values outside their range; see the class for the errors."""
+        rate = self.learning_rate
+        if not isinstance(rate, Real) or not 0 <= rate < math.inf:
+            raise ValueError(
+                f"learning_rate is {rate!r}; use a finite number from 0 up, such as 2e-4 (in YAML 2.0e-4: without "
+                "the point it is text)."
+            )
         if self.projection not in get_args(ProjectionMode):
             raise ValueError(f"projection is {self.projection!r}; use 'latent' or 'stochastic'.")
         if self.granularity not in get_args(Granularity):

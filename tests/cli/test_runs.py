@@ -102,7 +102,7 @@ def test_show(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", "show", "--in", "둘째", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "둘째"
     assert main(["runs", "show", "셋째"]) == 1
-    assert "no run of that number, id or name" in capsys.readouterr().err
+    assert "no run of that number, id or name below this folder" in capsys.readouterr().err
 
 
 def test_compare(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,6 +91,13 @@ def test_the_sheet(make_run: MakeRun) -> None:
     assert "all   rouge1   0.125    0.5        tok:ko|v:1" in text
 
 
+def test_counts_of_parameters_are_words_on_the_sheet(make_run: MakeRun) -> None:
+    trained = {"ternary layers": {"parameters": 26_624, "trainable": 13_312}}
+    lines = as_text(make_run(settings={"trainable": trained})).splitlines()
+    line = next(line for line in lines if "trainable.ternary layers" in line)
+    assert line.endswith("parameters 26624, trainable 13312")
+
+
 def test_sessions_and_failures_are_on_the_sheet(make_run: MakeRun) -> None:
     sessions = [
         {"started": "t1", "status": "interrupted", "error": "KeyboardInterrupt"},
