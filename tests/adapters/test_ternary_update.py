@@ -148,10 +148,10 @@ def test_gradients_are_those_of_the_plain_formula(granularity: str, bits: int | 
 
 
 def test_autocast_rounds_no_product_of_factors() -> None:
-    # 127 · 127 = 16129 is 16128 in bfloat16, on the other side of one half
-    factor = torch.tensor([[127.0]])
+    # 2 · 127 + 3 · 1 = 257 is 256 in bfloat16, on the other side of one half
+    whole_a, whole_b = torch.tensor([[127.0], [1.0]]), torch.tensor([[2.0, 3.0]])
     with torch.autocast("cpu", torch.bfloat16):
-        update = ternary_update(factor, factor, torch.tensor(1 / 32257), 1.0, "nearest")
+        update = ternary_update(whole_a, whole_b, torch.tensor(1 / 513.5), 1.0, "nearest")
     assert update.tolist() == [[1]]
 
 
