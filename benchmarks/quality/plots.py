@@ -20,8 +20,8 @@ PANELS = {
     "loss": "loss of held-out completions, nats",
     "nsmc_accuracy": "NSMC sentiment, % right",
     "sae4k_rougeL": "sae4k, ROUGE-L",
+    "sae4k_bleu": "sae4k, BLEU",
     "raft_correct": "RAFT, % right (0, 2, 4 distractors)",
-    "raft_oracle_quoted": "RAFT, % quoting the right paragraph",
     "base_bits_per_byte": "the base's own text, bits per byte",
 }
 WIDTH = 8.0  # inches
@@ -54,12 +54,13 @@ def _draw(
         axes.annotate(
             "0" if shown == "-0" else shown,
             (min(ends) if is_left else max(ends), position),
-            (4 * sign, 0),
+            ((4 if from_zero else 7) * sign, 0),
             textcoords="offset points",
             ha="right" if is_left else "left",
             va="center",
             size=7,
-            bbox={"color": "white", "pad": 0.5},  # the line at full precision runs behind
+            # the line at full precision runs behind the numbers of bars
+            bbox={"color": "white", "pad": 0.5} if from_zero else None,
         )
     axes.set_yticks(range(len(values)), [variants[name]["label"] for name in values], size=8)
     axes.invert_yaxis()
