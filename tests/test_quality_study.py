@@ -14,7 +14,7 @@ from bitsft.scratch import new_llama
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
-from quality import batches, data, results, schedule, variants  # noqa: E402
+from quality import batches, data, results, schedule, tables, variants  # noqa: E402
 from quality.sizes import SIZES  # noqa: E402
 
 NAMES = ["대전", "부산", "서울", "광주", "울산", "인천", "수원", "제주", "강릉", "전주"]
@@ -84,7 +84,7 @@ def test_the_smallest_study_runs_and_goes_on_where_it_was(
     assert ends["full_precision"]["gap_closed"]["mean"] == 100
     assert ends["straight_through"]["gap_closed"]["mean"] == 0
     measured = set(found["runs"]["tasks"][0]["scores"])
-    assert {*results.TASK_COLUMNS, "raft_correct"} <= measured
+    assert {*tables.TASK_COLUMNS, "raft_correct"} <= measured
     assert "straight-through" in page.read_text() and "old" not in page.read_text()
 
 
@@ -179,11 +179,35 @@ def test_the_gap_is_closed_within_a_seed() -> None:
     assert recipe["to_full_precision"]["loss"]["values"] == pytest.approx([0.1, 0.25])
 
 
+def test_an_ingredient_is_compared_within_each_seed() -> None:
+    def one(label: str, losses: dict[int, float]) -> dict[str, object]:
+        loss = {"mean": 0.0, "spread": None, "values": list(losses.values())}
+        return {"label": label, "seeds": list(losses), "scores": {"loss": loss}}
+
+    text = {
+        "recipe": one("recipe", {1: 4.0, 2: 5.0, 3: 6.0}),
+        "straight_through": one("straight-through", {1: 5.0, 2: 5.5}),
+        "recipe_and_latent_clip": one("", {2: 5.25, 3: 6.25}),
+        "add_latent_clip": one("", {1: 4.75}),
+        "recipe_js": one("", {1: 3.0}),
+        "add_sub_norms": one("", {1: 5.5}),
+    }
+    assert tables._ingredients_table(text).splitlines()[2:] == [
+        "| Jensen-Shannon divergence | 1 | -1.0000 |  |",
+        "| latents clipped at 3 γ | 2 | +0.2500 ± 0.0000 | -0.2500 |",
+        "| sub-norms | 1 |  | +0.5000 |",
+    ]
+    loss = {"mean": 4.5, "spread": None, "values": [4.5]}
+    for variant in text.values():
+        variant["scores"] = {"loss": loss}
+    assert "latents clipped" not in tables._text_table(text), "ingredients have their own table"
+
+
 def test_a_page_keeps_what_is_around_its_tables(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- quality:rows -->\nold\n<!-- quality:end -->\nb\n")
-    assert results.fill(page, {"rows": "| 1 |"}, {}) == ["rows"]
+    assert tables.fill(page, {"rows": "| 1 |"}, {}) == ["rows"]
     assert page.read_text() == "a\n<!-- quality:rows -->\n| 1 |\n<!-- quality:end -->\nb\n"
     page.write_text("<!-- quality:nothing -->\n<!-- quality:end -->\n")
     with pytest.raises(ValueError, match="asks for 'nothing'"):
-        results.fill(page, {"rows": ""}, {})
+        tables.fill(page, {"rows": ""}, {})

@@ -41,7 +41,7 @@ def test_errors_are_one_line_and_leave_nothing(
     assert not patch.exists()
     assert main(["diff", base, tuned, "--output", str(patch)]) == 0
     assert main(["diff", base, tuned, "--output", str(patch)]) == 1
-    assert "pass overwrite=True (--overwrite)" in capsys.readouterr().err
+    assert "exists; pass --overwrite to replace it, or" in capsys.readouterr().err
     assert main(["diff", base, tuned, "--output", str(patch), "--overwrite"]) == 0
     capsys.readouterr()
     assert main(["patch", tuned, str(patch), "--output", str(out)]) == 1

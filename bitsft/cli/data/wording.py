@@ -8,6 +8,7 @@ import re
 
 _WORDS: tuple[tuple[str, str], ...] = (
     (r"(--[a-z-]+(?: [A-Z]+)?) \([a-z_]+=[^()]*\)", r"\1"),  # the option is named already
+    (r"\boverwrite=True \(--overwrite\)", "--overwrite"),
     (r"\bdtype=torch\.(\w+)", r"--dtype \1"),
     (r"\bformat='([\w-]+)'", r"--format \1"),
     (r"columns=\{'([^']+)': '([^']*)'\}", r"--map \2=\1"),
